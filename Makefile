@@ -1,0 +1,23 @@
+# heliopolis: `make demo` is the place to start.
+PY ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+REQ = pipeline/requirements
+CORES ?= 2
+MEMORY ?= 4
+
+.PHONY: setup demo test test-services bench lint lock clean
+
+setup: $(VENV)/.ok
+$(VENV)/.ok: $(REQ)/lock.txt $(REQ)/torch.txt pyproject.toml
+	@echo "Setting up $(VENV) (about a minute, once)"
+	$(PY) -m venv $(VENV)
+	$(BIN)/pip install -q --retries 1 --no-deps -r $(REQ)/torch.txt
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes --no-deps -r $(REQ)/lock.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --extra train --extra dev --override $(REQ)/no-torch.override pyproject.toml -o $(REQ)/lock.txt

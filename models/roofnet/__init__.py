@@ -1,0 +1,1 @@
+"""roofnet: a small convolutional net that finds roofs in aerial images."""

@@ -1,0 +1,1 @@
+"""Scores against real and simulated truth."""

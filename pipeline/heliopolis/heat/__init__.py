@@ -1,0 +1,1 @@
+"""Hot zones: where it is too hot, and why."""

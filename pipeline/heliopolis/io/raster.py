@@ -1,0 +1,301 @@
+"""Rasters: lazy reading onto a grid, and cloud-optimised GeoTIFFs that appear whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import rasterio
+import rasterio.shutil
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from heliopolis.errors import GridError, InputError
+from heliopolis.io.atomic import replacing
+
+PathLike = str | Path
+_BLOCK = 512
+
+
+def geobox_of(data: xr.DataArray | xr.Dataset) -> GeoBox:
+    """GeoBox of a georeferenced array; raises `GridError` where there is none."""
+    box = data.odc.geobox
+    if not isinstance(box, GeoBox) or box.crs is None:
+        raise GridError("the raster has no coordinate reference system or no regular grid")
+    return box
+
+
+def open_dataset(path: PathLike) -> Any:
+    """Open a raster for reading; a clear `InputError` names the file when that fails."""
+    try:
+        return rasterio.open(path)
+    except RasterioIOError as error:
+        raise InputError(
+            "the raster cannot be opened",
+            where=str(path),
+            remedy=f"Check that the file is there and is a raster that GDAL reads: {error}",
+        ) from error
+
+
+def raster_grid(path: PathLike) -> GeoBox:
+    """GeoBox of a file; raises `GridError` when it has no CRS."""
+    with open_dataset(path) as source:
+        if source.crs is None:
+            raise GridError(
+                "the raster has no coordinate reference system",
+                where=str(path),
+                remedy="Assign one, for instance with gdal_edit.py -a_srs EPSG:2154",
+            )
+        return GeoBox(source.shape, source.transform, str(source.crs))
+
+
+def band_names(path: PathLike) -> list[str]:
+    """Band descriptions, ``band_1``, ``band_2``... where a band has none."""
+    with open_dataset(path) as source:
+        return _names(source)
+
+
+def read_tags(path: PathLike) -> dict[str, str]:
+    """Metadata tags of the dataset."""
+    with open_dataset(path) as source:
+        return dict(source.tags())
+
+
+def read_raster(
+    path: PathLike, bands: Sequence[str] | None = None, *, chunks: int | None = None
+) -> xr.Dataset:
+    """Read a raster as a Dataset, one variable for each band, dims (y, x).
+
+    Nodata becomes NaN (float32), scale and offset of the file are applied, ``units`` are taken
+    from the band.
+
+    Parameters
+    ----------
+    path
+        Any raster that GDAL reads, with a CRS.
+    bands
+        Names of the bands wanted; all by default.
+    chunks
+        Side of a Dask chunk in pixels; eager when None.
+    """
+    return read_onto([path], raster_grid(path), bands=bands, resampling="nearest", chunks=chunks)
+
+
+def read_onto(
+    paths: Sequence[PathLike],
+    grid: GeoBox,
+    *,
+    bands: Sequence[str] | None = None,
+    resampling: str = "nearest",
+    chunks: int | None = None,
+) -> xr.Dataset:
+    """Mosaic one or more files onto ``grid``; the first file with a valid value wins.
+
+    Parameters
+    ----------
+    paths
+        Rasters with the same bands, in any CRS, that may lie partly or wholly outside ``grid``.
+    grid
+        Target grid.
+    bands
+        Names of the bands wanted; by default all bands of the first file.
+    resampling
+        A GDAL resampling method: nearest, bilinear, cubic, average, mode...
+    chunks
+        Side of a Dask chunk in pixels; eager when None.
+
+    Returns
+    -------
+    Dataset
+        float32 variables, dims (y, x), NaN where no file has a value.
+    """
+    if not paths:
+        raise InputError("no raster was given to read")
+    with open_dataset(paths[0]) as first:
+        names = _names(first)
+        units = {name: unit for name, unit in zip(names, first.units, strict=True) if unit}
+    wanted = list(bands) if bands is not None else names
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise InputError(
+            f"the raster has no band {missing[0]!r}",
+            where=str(paths[0]),
+            remedy="Its bands are: " + ", ".join(names),
+        )
+    if chunks is None:
+        block = _read_block([str(p) for p in paths], grid, wanted, resampling)
+        arrays: Any = list(block)
+    else:
+        arrays = _lazy(paths, grid, wanted, resampling, chunks)
+    variables = {}
+    for name, values in zip(wanted, arrays, strict=True):
+        array = wrap_xr(values, grid)
+        array.attrs = {"units": units[name]} if name in units else {}
+        variables[name] = array
+    return xr.Dataset(variables)
+
+
+def write_cog(
+    path: Path,
+    bands: xr.Dataset | Mapping[str, xr.DataArray],
+    *,
+    tags: Mapping[str, str] | None = None,
+    dtype: str = "float32",
+    overview_resampling: str = "average",
+) -> Path:
+    """Write a cloud-optimised GeoTIFF, whole or not at all, in memory that does not grow.
+
+    Bands are named after the variables, their ``units`` and ``long_name`` attributes become
+    the band's unit and a band tag; statistics are stored. Lazy arrays are computed stripe by
+    stripe. Nodata is NaN for floats; for integer types it is 0 if ``dtype`` is unsigned and
+    -9999 otherwise, and NaN in the input becomes it.
+    """
+    dataset = bands if isinstance(bands, xr.Dataset) else xr.Dataset(dict(bands))
+    grid = geobox_of(dataset)
+    nodata: float = np.nan if np.dtype(dtype).kind == "f" else (0 if dtype[0] == "u" else -9999)
+    profile = {
+        "driver": "GTiff",
+        "width": grid.width,
+        "height": grid.height,
+        "count": len(dataset.data_vars),
+        "dtype": dtype,
+        "crs": str(grid.crs),
+        "transform": grid.affine,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "BIGTIFF": "IF_SAFER",
+    }
+    with replacing(path) as target:
+        stripes = target.with_suffix(".stripes.tif")
+        try:
+            with rasterio.open(stripes, "w", **profile) as sink:
+                _write_stripes(sink, dataset, grid, nodata)
+                _describe(sink, dataset, tags or {})
+            _to_cog(stripes, target, np.dtype(dtype), overview_resampling)
+        finally:
+            stripes.unlink(missing_ok=True)
+            stripes.with_name(stripes.name + ".aux.xml").unlink(missing_ok=True)
+    return path
+
+
+def _describe(sink: Any, dataset: xr.Dataset, tags: Mapping[str, str]) -> None:
+    for index, (name, array) in enumerate(dataset.data_vars.items(), start=1):
+        sink.set_band_description(index, str(name))
+        sink.set_band_unit(index, str(array.attrs.get("units", "")))
+        if "long_name" in array.attrs:
+            sink.update_tags(index, long_name=str(array.attrs["long_name"]))
+    sink.update_tags(**{key: str(value) for key, value in tags.items()})
+
+
+def _to_cog(source: Path, target: Path, dtype: np.dtype[Any], overview_resampling: str) -> None:
+    rasterio.shutil.copy(
+        source,
+        target,
+        driver="COG",
+        compress="DEFLATE",
+        predictor="YES",
+        blocksize=str(_BLOCK),
+        overview_resampling=overview_resampling,
+        num_threads="2",
+        statistics="YES",
+        bigtiff="IF_SAFER",
+    )
+
+
+def _write_stripes(sink: Any, dataset: xr.Dataset, grid: GeoBox, nodata: float) -> None:
+    """Compute and write the arrays one stripe of blocks after another."""
+    for top in range(0, grid.height, _BLOCK):
+        rows = slice(top, min(top + _BLOCK, grid.height))
+        window = Window(0, top, grid.width, rows.stop - rows.start)
+        stripe = dataset.isel({dataset.odc.spatial_dims[0]: rows}).compute()
+        for index, array in enumerate(stripe.data_vars.values(), start=1):
+            values = array.values
+            if not np.isnan(nodata):
+                values = np.where(np.isfinite(values), values, nodata)
+            sink.write(values.astype(sink.dtypes[index - 1]), index, window=window)
+
+
+def _names(source: Any) -> list[str]:
+    return [text or f"band_{i}" for i, text in enumerate(source.descriptions, start=1)]
+
+
+def _read_block(
+    paths: Sequence[str], grid: GeoBox, bands: Sequence[str], resampling: str
+) -> np.ndarray[Any, Any]:
+    """Mosaic of ``bands`` on ``grid``: float32 (band, y, x), NaN where there is nothing."""
+    out = np.full((len(bands), *grid.shape), np.nan, dtype="float32")
+    for path in paths:
+        with open_dataset(path) as source:
+            if source.crs is None:
+                raster_grid(path)
+            if not _touches(source, grid):
+                continue
+            indexes = [_names(source).index(name) + 1 for name in bands]
+            values = _warp(source, grid, indexes, resampling)
+        hole = np.isnan(out)
+        out[hole] = values[hole]
+        if not np.isnan(out).any():
+            break
+    return out
+
+
+def _touches(source: Any, grid: GeoBox) -> bool:
+    here = grid.boundingbox.to_crs(str(source.crs)).bbox if str(grid.crs) != str(source.crs) else (
+        grid.boundingbox.bbox
+    )
+    west, south, east, north = here
+    box = source.bounds
+    return bool(west < box.right and east > box.left and south < box.top and north > box.bottom)
+
+
+def _warp(source: Any, grid: GeoBox, indexes: list[int], resampling: str) -> np.ndarray[Any, Any]:
+    with WarpedVRT(
+        source,
+        crs=str(grid.crs),
+        transform=grid.affine,
+        width=grid.width,
+        height=grid.height,
+        resampling=Resampling[resampling],
+        dtype="float32",
+        nodata=np.nan,
+        src_nodata=source.nodata,
+    ) as view:
+        values = view.read(indexes, out_dtype="float32")
+    for row, index in zip(values, indexes, strict=True):
+        scale, offset = source.scales[index - 1], source.offsets[index - 1]
+        if (scale, offset) != (1.0, 0.0):
+            row *= scale
+            row += offset
+    return np.asarray(values)
+
+
+def _lazy(
+    paths: Sequence[PathLike], grid: GeoBox, bands: Sequence[str], resampling: str, chunks: int
+) -> list[da.Array]:
+    """One Dask array for each band; a chunk reads only its own window."""
+    plan = [str(p) for p in paths]
+    rows = []
+    for top in range(0, grid.height, chunks):
+        row = []
+        for left in range(0, grid.width, chunks):
+            part = grid[
+                top : min(top + chunks, grid.height), left : min(left + chunks, grid.width)
+            ]
+            block = dask.delayed(_read_block, pure=True)(plan, part, tuple(bands), resampling)
+            row.append(da.from_delayed(block, (len(bands), *part.shape), dtype="float32"))
+        rows.append(da.concatenate(row, axis=2))
+    stack = da.concatenate(rows, axis=1)
+    return [stack[i] for i in range(len(bands))]

@@ -1,0 +1,1 @@
+"""What people open: QGIS project, report, figures."""

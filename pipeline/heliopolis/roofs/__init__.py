@@ -1,0 +1,1 @@
+"""Roofs: outlines, surface model, planes."""

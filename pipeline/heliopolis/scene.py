@@ -1,0 +1,101 @@
+"""A satellite scene: who looked, when, and where its files are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from heliopolis.area import safe_name
+from heliopolis.errors import InputError
+
+
+class Sensor(StrEnum):
+    """What a scene was made by, and so how it is read."""
+
+    LANDSAT_L2 = "landsat-c2-l2"
+    SLSTR_LST = "sentinel-3-slstr-lst"
+    SENTINEL2_L2A = "sentinel-2-l2a"
+    LST_RASTER = "lst-raster"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene.
+
+    Attributes
+    ----------
+    id
+        Identifier of the provider; safe in a path.
+    sensor
+        Kind of product.
+    acquired
+        Time of acquisition, aware, UTC.
+    item
+        STAC item as a mapping, with absolute asset hrefs (a path or a URL).
+    """
+
+    id: str
+    sensor: Sensor
+    acquired: datetime
+    item: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        safe_name(self.id, "scene id")
+        if self.acquired.tzinfo is None:
+            raise InputError("the time of acquisition has no time zone", where=self.id)
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """Properties of the item."""
+        found: Mapping[str, Any] = self.item.get("properties", {})
+        return found
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the scene comes from a simulator and not from a satellite."""
+        return bool(self.properties.get("heliopolis:simulated", False))
+
+    def has(self, asset: str) -> bool:
+        """Whether the item carries ``asset``."""
+        return asset in self.item.get("assets", {})
+
+    def href(self, asset: str) -> str:
+        """Path or URL of ``asset``; raises `InputError` naming the assets that exist."""
+        assets = self.item.get("assets", {})
+        if asset not in assets:
+            raise InputError(
+                f"the scene has no asset {asset!r}",
+                where=self.id,
+                remedy="It has: " + ", ".join(sorted(assets)),
+            )
+        return str(assets[asset]["href"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "id": self.id,
+            "sensor": str(self.sensor),
+            "acquired": self.acquired.astimezone(UTC).isoformat(),
+            "item": dict(self.item),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Scene:
+        """Inverse of `to_dict`."""
+        return cls(
+            id=record["id"],
+            sensor=Sensor(record["sensor"]),
+            acquired=datetime.fromisoformat(record["acquired"]),
+            item=record["item"],
+        )
+
+
+def read_scenes(path: Path) -> dict[str, list[Scene]]:
+    """Read pinned scenes: ``{"thermal": [...], "optical": [...]}``, each sorted by time."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return {role: [Scene.from_dict(one) for one in record[role]] for role in ("thermal", "optical")}

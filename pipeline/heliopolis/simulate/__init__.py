@@ -1,0 +1,1 @@
+"""A seeded city with known truth, seen through sensor models."""

@@ -1,0 +1,1 @@
+"""Sun: horizon, irradiance, yield, layout."""

@@ -1,0 +1,1 @@
+"""Land-surface temperature: from radiance to a composite."""
