@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import rasterio
 import rasterio.shutil
 import xarray as xr
+from dask.delayed import delayed
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rasterio.enums import Resampling
@@ -253,8 +253,10 @@ def _read_block(
 
 
 def _touches(source: Any, grid: GeoBox) -> bool:
-    here = grid.boundingbox.to_crs(str(source.crs)).bbox if str(grid.crs) != str(source.crs) else (
-        grid.boundingbox.bbox
+    here = (
+        grid.boundingbox.to_crs(str(source.crs)).bbox
+        if str(grid.crs) != str(source.crs)
+        else (grid.boundingbox.bbox)
     )
     west, south, east, north = here
     box = source.bounds
@@ -291,10 +293,8 @@ def _lazy(
     for top in range(0, grid.height, chunks):
         row = []
         for left in range(0, grid.width, chunks):
-            part = grid[
-                top : min(top + chunks, grid.height), left : min(left + chunks, grid.width)
-            ]
-            block = dask.delayed(_read_block, pure=True)(plan, part, tuple(bands), resampling)
+            part = grid[top : min(top + chunks, grid.height), left : min(left + chunks, grid.width)]
+            block = delayed(_read_block, pure=True)(plan, part, tuple(bands), resampling)
             row.append(da.from_delayed(block, (len(bands), *part.shape), dtype="float32"))
         rows.append(da.concatenate(row, axis=2))
     stack = da.concatenate(rows, axis=1)

@@ -1,0 +1,458 @@
+"""The configuration: one validated, frozen value; every key documented, none ignored."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from heliopolis.area import safe_name
+from heliopolis.errors import ConfigError, HeliopolisError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+#: One path or glob, or a list of them; relative to the folder of the configuration file.
+Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Area(Section):
+    """Where."""
+
+    boundary: str | None = Field(None, description="Vector file with the boundary polygon(s)")
+    layer: str | None = Field(None, description="Layer of the boundary file")
+    bbox: tuple[float, float, float, float] | None = Field(
+        None, description="West, south, east, north, in bbox_crs; instead of a boundary file"
+    )
+    bbox_crs: str = Field("EPSG:4326", description="CRS of bbox")
+    crs: str = Field(description="Metric CRS of every output, such as EPSG:2154")
+    resolution_m: Positive = Field(10.0, description="Cell of the heat grid [m]; divides 100")
+
+    @model_validator(mode="after")
+    def _one_boundary(self) -> Area:
+        if (self.boundary is None) == (self.bbox is None):
+            raise ValueError("give either boundary or bbox")
+        if self.bbox is not None and not (
+            self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]
+        ):
+            raise ValueError(
+                "bbox must be west, south, east, north with west < east, south < north"
+            )
+        return self
+
+
+class Period(Section):
+    """When: which scenes are considered."""
+
+    start: date = Field(description="First day")
+    end: date = Field(description="Last day")
+    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
+        (5, 6, 7, 8, 9), description="Months of the hot season"
+    )
+    time_of_day: Literal["day", "night", "both"] = Field(
+        "day", description="Overpasses used in the heat map (local solar time 6 h to 18 h is day)"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Period:
+        if self.end < self.start:
+            raise ValueError("end lies before start")
+        return self
+
+
+class ThermalSource(Section):
+    """A source of thermal scenes: a STAC catalog, or files that hold LST already."""
+
+    kind: Literal["stac", "lst_files"]
+    catalog: str | None = Field(None, description="Path or URL of a STAC catalog (kind: stac)")
+    collections: tuple[str, ...] = Field(
+        ("landsat-c2-l2", "sentinel-3-slstr-lst-l2-netcdf"), description="STAC collections"
+    )
+    files: Paths = Field((), description="Rasters of LST, one for each date (kind: lst_files)")
+    unit: Literal["degC", "K"] = Field("degC", description="Unit of the rasters in files")
+    native_resolution_m: Positive = Field(
+        100.0, description="True cell of the sensor behind files [m]"
+    )
+    sigma_k: Positive = Field(
+        1.5, description="1-sigma error of the LST in files, where they carry none [K]"
+    )
+    max_cloud_percent: Annotated[float, Field(ge=0, le=100)] = Field(
+        70, description="Scenes with more cloud in their metadata are not read"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> ThermalSource:
+        if self.kind == "stac" and not self.catalog:
+            raise ValueError("kind: stac needs catalog")
+        if self.kind == "lst_files" and not self.files:
+            raise ValueError("kind: lst_files needs files")
+        return self
+
+
+class Thermal(Section):
+    """From thermal scenes to a composite of land-surface temperature."""
+
+    sources: tuple[ThermalSource, ...] = Field(description="Where the scenes come from")
+    method: Literal["product", "rte"] = Field("product", description="How LST is computed")
+    sharpen: bool = Field(True, description="Sharpen with optical predictors where that has skill")
+    min_clear_share: Share = Field(
+        0.2, description="Scenes that are clear over less of the area are left out"
+    )
+    composite_sensors: tuple[str, ...] = Field(
+        ("landsat-c2-l2", "lst-raster"),
+        description="Sensors whose scenes enter the composite; others are delivered by scene",
+    )
+
+
+class OpticalSource(Section):
+    """Sentinel-2 scenes from a STAC catalog."""
+
+    catalog: str = Field(description="Path or URL of a STAC catalog")
+    collection: str = Field("sentinel-2-l2a", description="STAC collection")
+    max_cloud_percent: Annotated[float, Field(ge=0, le=100)] = Field(
+        60, description="Scenes with more cloud in their metadata are not read"
+    )
+
+
+class Predictor(Section):
+    """A raster of the user's own that helps to sharpen, such as a band or an index."""
+
+    file: str
+    band: int = Field(1, ge=1, description="Band number")
+    name: str = Field(description="Short name in the outputs")
+
+
+class Optical(Section):
+    """Optical predictors."""
+
+    stac: OpticalSource | None = Field(None, description="Sentinel-2 source")
+    predictors: tuple[Predictor, ...] = Field((), description="Rasters of the user's own")
+
+
+class LandCover(Section):
+    """A class map of the user's own: which codes mean what."""
+
+    file: str
+    classes: dict[Literal["built", "water", "forest", "field", "bare"], tuple[int, ...]] = Field(
+        description="Codes of the map for each meaning"
+    )
+
+
+class Places(Section):
+    """Places to be ranked among their like."""
+
+    file: str
+    layer: str | None = None
+    id_field: str = "place_id"
+    name_field: str = "name"
+    kind_field: str | None = Field("kind", description="Field that holds the kind")
+    kind: str | None = Field(None, description="Kind of all places, where no field holds it")
+
+
+class Heat(Section):
+    """Hot zones."""
+
+    distance_m: Positive = Field(300.0, description="Neighbourhood of the hot-spot statistic [m]")
+    alpha: Share = Field(0.05, description="False discovery rate of hot cells")
+    min_zone_m2: Positive = Field(20_000.0, description="Smallest zone [m2]")
+    min_anomaly_k: float = Field(
+        1.0, description="A zone is at least this much hotter than the reference [K]"
+    )
+    reference: Literal["vegetation", "area_median"] = Field(
+        "vegetation", description="What the anomaly is measured against"
+    )
+    cell_m: Positive = Field(100.0, description="Cell of the layer heat_cells [m]")
+
+
+class Imagery(Section):
+    """Aerial images."""
+
+    files: Paths = Field(description="Images, georeferenced")
+    bands: tuple[str, ...] = Field(
+        ("red", "green", "blue"), description="Meaning of the bands, in order"
+    )
+    year: int | None = Field(None, description="Year of the flight")
+
+
+class Footprints(Section):
+    """Building footprints of a cadastre or of OpenStreetMap."""
+
+    file: str
+    layer: str | None = None
+    id_field: str | None = Field("building_id", description="Field with the building's own id")
+
+
+class Elevation(Section):
+    """LiDAR points, or rasters of surface and terrain."""
+
+    points: Paths = Field((), description="LAZ or LAS files")
+    dsm: Paths = Field((), description="Rasters of surface height [m]")
+    dtm: Paths = Field((), description="Rasters of terrain height [m]")
+    crs: str | None = Field(None, description="CRS of the points, where the header has none")
+    unit: Literal["metre", "foot", "us_survey_foot"] | None = Field(
+        None, description="Unit of x, y and z, where it is not that of the CRS"
+    )
+    resolution_m: Positive = Field(0.5, description="Cell of the surface model [m]")
+    year: int | None = Field(None, description="Year of the survey")
+
+    @model_validator(mode="after")
+    def _something(self) -> Elevation:
+        if not self.points and not self.dsm:
+            raise ValueError("give points or dsm")
+        if self.dsm and not self.points and not self.dtm:
+            raise ValueError("dsm needs dtm beside it")
+        return self
+
+
+class Roofs(Section):
+    """Buildings and their roof planes."""
+
+    net: Literal["auto", "off"] = Field(
+        "auto", description="Whether the net looks for roofs in the images"
+    )
+    threshold: Share | None = Field(
+        None, description="Probability above which a pixel is roof; the net's own by default"
+    )
+    min_area_m2: Positive = Field(12.0, description="Smallest building [m2]")
+    min_plane_m2: Positive = Field(4.0, description="Smallest roof plane [m2]")
+    setback_m: Annotated[float, Field(ge=0)] = Field(
+        0.3, description="Strip kept free along the edges of a plane [m]"
+    )
+    tile_m: Positive = Field(250.0, description="Side of a work tile [m]")
+
+
+class Weather(Section):
+    """Weather files, one or more years."""
+
+    files: Paths = Field(description="CSV, EPW, PVGIS or DWD TRY files")
+
+
+class Solar(Section):
+    """Sun and panels."""
+
+    directions: int = Field(36, ge=8, le=360, description="Directions of the horizon")
+    horizon_distance_m: Positive = Field(200.0, description="How far shading is followed [m]")
+    albedo: Share = Field(0.2, description="Reflectance of the ground")
+    module_width_m: Positive = Field(1.134, description="Short side of a module [m]")
+    module_height_m: Positive = Field(1.762, description="Long side of a module [m]")
+    module_power_w: Positive = Field(430.0, description="Nominal power of a module [W]")
+    flat_tilt_deg: Annotated[float, Field(ge=0, le=45)] = Field(
+        12.0, description="Tilt of modules on flat roofs [deg]"
+    )
+    mounting: Literal["free", "building"] = Field(
+        "building", description="How the modules on pitched roofs are cooled"
+    )
+    losses_percent: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=lambda: {
+            "soiling": 2.0,
+            "snow": 0.0,
+            "mismatch": 2.0,
+            "wiring": 2.0,
+            "connections": 0.5,
+            "light_induced_degradation": 1.5,
+            "nameplate": 1.0,
+            "availability": 3.0,
+        },
+        description="Losses after the module, without shading, which is modelled [%]",
+    )
+    inverter_efficiency: Share = Field(0.96, description="Nominal efficiency of the inverter")
+    model_sigma: Share = Field(0.05, description="1-sigma error of the yield model, relative")
+    interannual_sigma: Share = Field(
+        0.05, description="1-sigma of a year's irradiation where fewer than five years are given"
+    )
+    country: str | None = Field(None, description="ISO code, for the carbon of the grid: FR, NL...")
+    co2_method: Literal["average", "marginal", "residual"] = Field(
+        "average", description="Which carbon intensity of the grid is replaced"
+    )
+
+
+class Report(Section):
+    """What people read."""
+
+    language: Literal["en", "fr"] = Field("en", description="Language of project and report")
+    title: str | None = Field(None, description="Title; the name of the area by default")
+    attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
+
+
+class Config(Section):
+    """A run."""
+
+    name: str = Field(description="Name of the area: the results are in results/<name>")
+    results: str = Field("results", description="Folder of all results")
+    area: Area
+    period: Period | None = None
+    thermal: Thermal | None = Field(None, description="Heat; left out: no hot zones")
+    optical: Optical = Optical()
+    land_cover: LandCover | None = None
+    places: Places | None = None
+    heat: Heat = Heat()
+    imagery: Imagery | None = None
+    footprints: Footprints | None = None
+    elevation: Elevation | None = Field(None, description="Heights; left out: no roof planes")
+    roofs: Roofs = Roofs()
+    weather: Weather | None = None
+    solar: Solar = Solar()
+    report: Report = Report()
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        try:
+            return safe_name(value)
+        except HeliopolisError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _halves(self) -> Config:
+        if self.thermal is None and self.elevation is None:
+            raise ValueError("nothing to do: give thermal (heat), elevation (solar), or both")
+        if self.thermal is not None and self.period is None:
+            raise ValueError("thermal needs period")
+        if self.elevation is not None:
+            if self.weather is None:
+                raise ValueError("elevation needs weather")
+            if self.footprints is None and self.imagery is None:
+                raise ValueError("elevation needs footprints or imagery, to know the buildings")
+        return self
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether the run makes hot zones."""
+        return self.thermal is not None
+
+    @property
+    def has_solar(self) -> bool:
+        """Whether the run makes rooftop PV."""
+        return self.elevation is not None
+
+    @property
+    def uses_net(self) -> bool:
+        """Whether the net looks for roofs."""
+        return self.has_solar and self.imagery is not None and self.roofs.net == "auto"
+
+    def section(self, name: str) -> Any:
+        """One section as plain JSON types, for the parameters of a rule."""
+        value = getattr(self, name)
+        return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a configuration file.
+
+    Paths in it are taken relative to its own folder and come back absolute, except
+    ``results``, which is relative to the working folder. All problems are listed at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            "the configuration cannot be read", where=str(path), remedy=str(error.strerror)
+        ) from error
+    try:
+        record = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            "the configuration is not valid YAML",
+            where=str(path),
+            remedy=" ".join(str(error).split()),
+        ) from error
+    if not isinstance(record, dict):
+        raise ConfigError("the configuration is empty or not a mapping", where=str(path))
+    return parse_config(record, base=path.parent, where=str(path))
+
+
+def parse_config(record: dict[str, Any], *, base: Path, where: str = "configuration") -> Config:
+    """Validate a mapping; relative paths are resolved against ``base``."""
+    try:
+        config = Config.model_validate(record)
+    except ValidationError as error:
+        raise ConfigError(_problems(error), where=where, remedy=_hint(error)) from error
+    return _resolved(config, base.resolve())
+
+
+def _problems(error: ValidationError) -> str:
+    lines = []
+    for one in error.errors():
+        key = ".".join(str(part) for part in one["loc"]) or "(whole file)"
+        lines.append(f"{key}: {one['msg'].removeprefix('Value error, ')}")
+    count = len(lines)
+    return f"{count} problem{'s' if count > 1 else ''} in the configuration: " + "; ".join(lines)
+
+
+def _hint(error: ValidationError) -> str:
+    if any(one["type"] == "extra_forbidden" for one in error.errors()):
+        return "Compare the keys with configs/default.yaml, which lists and explains all of them"
+    return "See configs/default.yaml"
+
+
+def _resolve(text: str, base: Path) -> str:
+    if "://" in text:
+        return text
+    return str(base / Path(text).expanduser())
+
+
+def _resolved(config: Config, base: Path) -> Config:
+    """Copy with absolute paths in every key that names a file."""
+    record = config.model_dump(mode="json")
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: _path_value(key, value) for key, value in node.items()}
+        return [walk(one) for one in node] if isinstance(node, list) else node
+
+    def _path_value(key: str, value: Any) -> Any:
+        if key in {"file", "boundary", "catalog"} and isinstance(value, str):
+            return _resolve(value, base)
+        if key in {"files", "points", "dsm", "dtm"} and isinstance(value, list):
+            return [_resolve(one, base) for one in value]
+        return walk(value)
+
+    return Config.model_validate(walk(record))
+
+
+def expand(patterns: tuple[str, ...] | list[str], what: str) -> list[Path]:
+    """Files that match the globs, sorted; a pattern without a match is a `ConfigError`."""
+    import glob
+
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = sorted(glob.glob(pattern, recursive=True))
+        if not matches:
+            raise ConfigError(
+                "no file matches", where=f"{what}: {pattern}", remedy="Check the path and its case"
+            )
+        found.extend(Path(match) for match in matches)
+    return list(dict.fromkeys(found))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the configuration."""
+    return Config.model_json_schema()
+
+
+def schema_text() -> str:
+    """`schema` as it stands in configs/schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
