@@ -1,0 +1,219 @@
+"""QGIS styles (QML) as text, made from the dictionary of variables; needs no QGIS."""
+
+from __future__ import annotations
+
+import uuid
+import xml.etree.ElementTree as ET
+from typing import Literal
+
+from heliopolis.legend import SCALES, Scale, word
+from heliopolis.variables import layer_fields
+
+Geometry = Literal["polygon", "point"]
+
+#: Version that the styles are written for; later ones read it too.
+QGIS_VERSION = "3.22.0"
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_GREY = "#d9d9d9"
+#: Layers that are only drawn from this scale denominator on.
+_MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
+_OUTLINES = {"hot_zones": ("#4d0b33", 0.5), "places": ("#4d4d4d", 0.4)}
+_OPACITY = {"hot_zones": 0.75, "heat_cells": 0.7, "places": 0.85}
+_LABELS = {"hot_zones": '"rank"', "places": '"name"'}
+
+
+def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str:
+    """Style of a declared layer as a QML document.
+
+    Parameters
+    ----------
+    layer
+        Declared layer, such as ``hot_zones``.
+    language
+        ``en`` or ``fr``: of the legend and of the names of the columns.
+    geometry
+        Whether its features are polygons or points.
+    """
+    root = ET.Element("qgis", style_attributes(layer))
+    root.extend(style_elements(layer, language, geometry))
+    return _DOCTYPE + ET.tostring(root, encoding="unicode")
+
+
+def style_attributes(layer: str) -> dict[str, str]:
+    """Attributes of a layer's style: version, labels on or off, scales at which it is drawn."""
+    limit = _MIN_SCALE.get(layer)
+    return {
+        "version": QGIS_VERSION,
+        "styleCategories": "AllStyleCategories",
+        "labelsEnabled": "1" if layer in _LABELS else "0",
+        "hasScaleBasedVisibilityFlag": "1" if limit else "0",
+        "minScale": str(limit or 100_000_000),
+        "maxScale": "0",
+    }
+
+
+def style_elements(layer: str, language: str, geometry: Geometry = "polygon") -> list[ET.Element]:
+    """Elements of a style, as they stand in a QML document and in a layer of a project."""
+    elements = [_renderer(layer, language, geometry)]
+    if layer in _LABELS:
+        elements.append(_labeling(_LABELS[layer], geometry))
+    for tag, text in (("blendMode", "0"), ("featureBlendMode", "0"), ("layerOpacity", "1")):
+        element = ET.Element(tag)
+        element.text = text
+        elements.append(element)
+    elements.append(_aliases(layer, language))
+    if "name" in layer_fields(layer) or f"{layer[:-1]}_id" in layer_fields(layer):
+        elements.append(_text("previewExpression", _preview(layer)))
+    elements.append(_text("mapTip", _map_tip(layer, language)))
+    return elements
+
+
+def _text(tag: str, text: str) -> ET.Element:
+    element = ET.Element(tag)
+    element.text = text
+    return element
+
+
+def _preview(layer: str) -> str:
+    fields = layer_fields(layer)
+    return '"name"' if "name" in fields else f'"{layer[:-1]}_id"'
+
+
+def _map_tip(layer: str, language: str) -> str:
+    """What a pointer held over a feature shows: the field of the legend and the identifier."""
+    scale = SCALES.get(layer)
+    shown = [next(iter(layer_fields(layer)))] + ([scale.field] if scale else [])
+    lines = [
+        f'<b>{layer_fields(layer)[name].alias(language)}</b>: [% "{name}" %]' for name in shown
+    ]
+    return "<br>".join(lines)
+
+
+def _renderer(layer: str, language: str, geometry: Geometry) -> ET.Element:
+    scale = SCALES.get(layer)
+    if scale is None:
+        return _single(layer, geometry)
+    labels = [f"{text}" for text in scale.labels(language)]
+    classes = list(zip(scale.filters(), labels, scale.colours, strict=True))
+    classes.append((f'"{scale.field}" IS NULL', word("no_value", language), _GREY))
+    return _rules(layer, scale, classes, geometry)
+
+
+def _rules(
+    layer: str, scale: Scale, classes: list[tuple[str, str, str]], geometry: Geometry
+) -> ET.Element:
+    """Rule-based renderer: unlike a graduated one it also draws features without a value."""
+    renderer = ET.Element(
+        "renderer-v2", type="RuleRenderer", symbollevels="0", forceraster="0", enableorderby="0"
+    )
+    rules = ET.SubElement(renderer, "rules", key=_key(layer, "rules"))
+    symbols = ET.SubElement(renderer, "symbols")
+    for index, (expression, label, colour) in enumerate(classes):
+        ET.SubElement(
+            rules,
+            "rule",
+            key=_key(layer, f"{scale.field}-{index}"),
+            symbol=str(index),
+            label=label,
+            filter=expression,
+        )
+        outline, width = _OUTLINES.get(layer, ("#404040", 0.1))
+        symbols.append(
+            _symbol(str(index), geometry, colour, outline, width, _OPACITY.get(layer, 1.0))
+        )
+    return renderer
+
+
+def _single(layer: str, geometry: Geometry) -> ET.Element:
+    renderer = ET.Element(
+        "renderer-v2", type="singleSymbol", symbollevels="0", forceraster="0", enableorderby="0"
+    )
+    symbols = ET.SubElement(renderer, "symbols")
+    if layer == "study_area":
+        symbols.append(_symbol("0", geometry, "#ffffff", "#202020", 0.5, 1.0, hollow=True))
+    else:
+        symbols.append(_symbol("0", geometry, "#12355b", "#ffffff", 0.1, 0.9))
+    return renderer
+
+
+def _symbol(
+    name: str,
+    geometry: Geometry,
+    colour: str,
+    outline: str,
+    width_mm: float,
+    opacity: float,
+    *,
+    hollow: bool = False,
+) -> ET.Element:
+    kind, cls = ("fill", "SimpleFill") if geometry == "polygon" else ("marker", "SimpleMarker")
+    symbol = ET.Element(
+        "symbol", type=kind, name=name, alpha=f"{opacity:g}", clip_to_extent="1", force_rhr="0"
+    )
+    layer = ET.SubElement(symbol, "layer", {"class": cls, "enabled": "1", "locked": "0"})
+    layer.set("pass", "0")
+    properties = {
+        "color": _rgba(colour),
+        "outline_color": _rgba(outline),
+        "outline_style": "dash" if hollow else "solid",
+        "outline_width": f"{width_mm:g}",
+        "outline_width_unit": "MM",
+        "joinstyle": "round",
+    }
+    if geometry == "polygon":
+        properties["style"] = "no" if hollow else "solid"
+    else:
+        properties |= {"name": "circle", "size": "3", "size_unit": "MM"}
+    options = ET.SubElement(layer, "Option", type="Map")
+    for key, value in properties.items():
+        ET.SubElement(options, "Option", name=key, value=value, type="QString")
+    return symbol
+
+
+def _labeling(expression: str, geometry: Geometry) -> ET.Element:
+    labeling = ET.Element("labeling", type="simple")
+    settings = ET.SubElement(labeling, "settings", calloutType="simple")
+    style = ET.SubElement(
+        settings,
+        "text-style",
+        fieldName=expression,
+        isExpression="1",
+        fontFamily="Sans",
+        fontSize="9",
+        fontSizeUnit="Point",
+        fontWeight="75",
+        namedStyle="Bold",
+        textColor="20,20,20,255",
+        textOpacity="1",
+    )
+    ET.SubElement(
+        style,
+        "text-buffer",
+        bufferDraw="1",
+        bufferSize="0.9",
+        bufferSizeUnits="MM",
+        bufferColor="255,255,255,255",
+        bufferOpacity="0.9",
+    )
+    ET.SubElement(settings, "text-format", multilineAlign="1", wrapChar="")
+    placement = {"placement": "1" if geometry == "polygon" else "6", "centroidInside": "1"}
+    ET.SubElement(settings, "placement", placement | {"centroidWhole": "1", "priority": "8"})
+    ET.SubElement(settings, "rendering", obstacle="1", drawLabels="1", scaleVisibility="0")
+    return labeling
+
+
+def _aliases(layer: str, language: str) -> ET.Element:
+    aliases = ET.Element("aliases")
+    for index, (name, one) in enumerate(layer_fields(layer).items(), start=1):
+        ET.SubElement(aliases, "alias", index=str(index), field=name, name=one.alias(language))
+    return aliases
+
+
+def _rgba(colour: str, alpha: int = 255) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"{red},{green},{blue},{alpha}"
+
+
+def _key(layer: str, what: str) -> str:
+    """The same key for the same rule in every run, so that outputs can be compared."""
+    return "{" + str(uuid.uuid5(uuid.NAMESPACE_URL, f"heliopolis:{layer}:{what}")) + "}"

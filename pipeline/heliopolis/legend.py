@@ -1,0 +1,120 @@
+"""What maps show: fixed classes, colours and words, the same in QGIS and in the report.
+
+Colours are perceptually uniform and can be told apart by colour-blind readers: heat runs from
+yellow to purple (inferno), solar from blue-grey to yellow (cividis), so that no map of one can
+be taken for the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from heliopolis.variables import find
+
+_HEAT = ("#f8cd37", "#f78410", "#d74b3f", "#a02a63", "#62146e")
+_SOLAR = ("#002656", "#39486c", "#676a71", "#938e78", "#c5b568", "#fce236")
+_ANOMALY = ("#1b5a9c", "#529dc8", "#b8d8e9", "#f7f6f6", "#f9c6ac", "#dc6e57", "#a21328")
+_LST = (
+    "#10092d",
+    "#3d0965",
+    "#6c186e",
+    "#982766",
+    "#c43c4e",
+    "#e65d2f",
+    "#f98c0a",
+    "#fac228",
+    "#f3f68a",
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Classes of one field on a map.
+
+    Attributes
+    ----------
+    field
+        The field or band that is shown.
+    breaks
+        Inner class limits, ascending; one fewer than colours.
+    colours
+        ``#rrggbb``, from the lowest class to the highest.
+    unit_label
+        Unit as it is printed.
+    """
+
+    field: str
+    breaks: tuple[float, ...]
+    colours: tuple[str, ...]
+    unit_label: str = ""
+    unit_label_fr: str = ""
+
+    def labels(self, language: str) -> list[str]:
+        """One label for each class, with the unit.
+
+        >>> Scale("x", (1, 2), ("#000000", "#777777", "#ffffff"), "K").labels("en")
+        ['below 1 K', '1 to 2 K', '2 K and above']
+        """
+        french = language == "fr"
+        unit = (self.unit_label_fr or self.unit_label) if french else self.unit_label
+        unit = f" {unit}" if unit else ""
+        below, to, above = ("moins de", "à", "et plus") if french else ("below", "to", "and above")
+        texts = [_number(limit, french) for limit in self.breaks]
+        middle = [f"{a} {to} {b}{unit}" for a, b in pairwise(texts)]
+        return [f"{below} {texts[0]}{unit}", *middle, f"{texts[-1]}{unit} {above}"]
+
+    def filters(self) -> list[str]:
+        """One expression for each class, each feature in exactly one, NULL in none."""
+        name = f'"{self.field}"'
+        limits = [f"{limit:g}" for limit in self.breaks]
+        middle = [f"{name} >= {a} AND {name} < {b}" for a, b in pairwise(limits)]
+        return [f"{name} < {limits[0]}", *middle, f"{name} >= {limits[-1]}"]
+
+    def title(self, language: str, layer: str) -> str:
+        """Name of the field, with its unit."""
+        known = find(self.field, layer)
+        return known.alias(language) if known else self.field
+
+
+def _number(value: float, french: bool) -> str:
+    text = f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    return text.replace(".", ",") if french else text
+
+
+SCALES: dict[str, Scale] = {
+    "hot_zones": Scale("anomaly_mean_c", (2, 4, 6, 8), _HEAT, "K"),
+    "heat_cells": Scale("anomaly_mean_c", (-4, -2, 0, 2, 4, 6), _ANOMALY, "K"),
+    "places": Scale("percentile_in_kind", (20, 40, 60, 80), _HEAT, "%"),
+    "buildings": Scale(
+        "specific_yield_kwh_kwp", (600, 700, 800, 900, 1000), _SOLAR, "kWh/kWp", "kWh/kWc"
+    ),
+    "roof_planes": Scale(
+        "poa_kwh_m2_year", (600, 800, 1000, 1200, 1400), _SOLAR, "kWh/m²/year", "kWh/m²/an"
+    ),
+    "lst.tif": Scale("lst_median_c", (20, 24, 28, 32, 36, 40, 44, 48), _LST, "°C"),
+}
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "hot_zones": ("Hot zones", "Zones chaudes"),
+    "heat_cells": ("Heat by cell", "Chaleur par cellule"),
+    "places": ("Places among their like", "Lieux parmi leurs semblables"),
+    "buildings": ("Buildings: what the roof yields", "Bâtiments : productible du toit"),
+    "roof_planes": ("Roof planes: irradiation", "Pans de toiture : irradiation"),
+    "panels": ("Panels", "Panneaux"),
+    "study_area": ("Study area", "Territoire d'étude"),
+    "lst.tif": (
+        "Surface temperature, median (not air temperature)",
+        "Température de surface, médiane (et non de l'air)",
+    ),
+    "fields": ("Meaning of the fields", "Signification des champs"),
+    "heat": ("Heat", "Chaleur"),
+    "solar": ("Solar", "Solaire"),
+    "both": ("Heat and solar", "Chaleur et solaire"),
+    "no_value": ("no value", "sans valeur"),
+}
+
+
+def word(key: str, language: str) -> str:
+    """Name of a layer, group or class in ``en`` or ``fr``."""
+    return _WORDS[key][1 if language == "fr" else 0]
