@@ -21,3 +21,26 @@ $(VENV)/.ok: $(REQ)/lock.txt $(REQ)/torch.txt pyproject.toml
 lock:
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --extra train --extra dev --override $(REQ)/no-torch.override pyproject.toml -o $(REQ)/lock.txt
+
+demo: setup
+	$(BIN)/heliopolis simulate --out configs/demo/data --preset demo
+	$(BIN)/heliopolis run configs/demo/config.yaml --cores $(CORES) --memory $(MEMORY) --offline
+
+test: setup
+	$(BIN)/python -m pytest -q -n $(CORES) -m "not services"
+
+test-services: setup
+	$(BIN)/python -m pytest -q -m services
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile pipeline/rules
+
+clean:
+	rm -rf results configs/demo/data

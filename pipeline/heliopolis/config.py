@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -203,6 +204,9 @@ class Footprints(Section):
     file: str
     layer: str | None = None
     id_field: str | None = Field("building_id", description="Field with the building's own id")
+    reproject: bool = Field(
+        False, description="Accept footprints in degrees; their accuracy is then yours to judge"
+    )
 
 
 class Elevation(Section):
@@ -241,13 +245,19 @@ class Roofs(Section):
     setback_m: Annotated[float, Field(ge=0)] = Field(
         0.3, description="Strip kept free along the edges of a plane [m]"
     )
-    tile_m: Positive = Field(250.0, description="Side of a work tile [m]")
+    tile_m: Positive = Field(500.0, description="Side of a work tile [m]")
 
 
 class Weather(Section):
     """Weather files, one or more years."""
 
     files: Paths = Field(description="CSV, EPW, PVGIS or DWD TRY files")
+    latitude: float | None = Field(
+        None, ge=-90, le=90, description="Of the weather's site, where it stands in for the area's"
+    )
+    longitude: float | None = Field(
+        None, ge=-180, le=180, description="As latitude; give both or none"
+    )
 
 
 class Solar(Section):
@@ -408,9 +418,16 @@ def _hint(error: ValidationError) -> str:
     return "See configs/default.yaml"
 
 
+#: The one variable that is replaced in paths: where the reference data lie.
+DATA_VARIABLE = "HELIOPOLIS_DATA"
+
+
 def _resolve(text: str, base: Path) -> str:
     if "://" in text:
         return text
+    if text.startswith(f"${DATA_VARIABLE}/"):
+        folder = os.environ.get(DATA_VARIABLE, "../shared/data")
+        return str(Path(folder).resolve() / text.removeprefix(f"${DATA_VARIABLE}/"))
     return str(base / Path(text).expanduser())
 
 

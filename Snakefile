@@ -1,0 +1,165 @@
+# heliopolis: config -> rules. No logic here: what a rule does is in heliopolis.steps.
+# Run it with `heliopolis run CONFIG`, or `snakemake --configfile CONFIG --cores 2`.
+from pathlib import Path
+
+from heliopolis.scene import read_scenes
+from heliopolis.study import Study, digest, source_digest
+import json
+
+if not workflow.configfiles:
+    raise WorkflowError("heliopolis: give a configuration with --configfile CONFIG.yaml")
+
+STUDY = Study.load(Path(workflow.configfiles[0]))
+CFG = STUDY.config
+
+
+workdir: STUDY.results.resolve()
+
+
+wildcard_constraints:
+    scene=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    tile=r"e[m0-9]+_n[m0-9]+",
+
+
+HEAT = ["lst.tif", "hot_zones.gpkg"] if CFG.has_heat else []
+SOLAR = ["rooftop_pv.gpkg"] if CFG.has_solar else []
+OPTICAL = (
+    ["work/optical.tif"]
+    if CFG.has_heat and (CFG.optical.stac or CFG.optical.predictors or CFG.land_cover)
+    else []
+)
+IMAGES = STUDY.files("imagery")
+NET = ["work/roofs/outlines.gpkg"] if CFG.uses_net else []
+
+
+def scenes(role):
+    return read_scenes(Path(checkpoints.search.get().output.scenes))[role]
+
+
+def pinned(role):
+    def of(wildcards):
+        return digest([s.to_dict() for s in scenes(role)])
+
+    return of
+
+
+def one_scene(wildcards):
+    return digest([s.to_dict() for s in scenes("thermal") if s.id == wildcards.scene])
+
+
+def each_scene(pattern):
+    def of(wildcards):
+        return [pattern.format(scene=s.id) for s in scenes("thermal")]
+
+    return of
+
+
+def composed(pattern):
+    """Files of the scenes that enter the composite: the right sensors, at the right hours."""
+
+    def of(wildcards):
+        hours = CFG.period.time_of_day
+        return [
+            pattern.format(scene=s.id)
+            for s in scenes("thermal")
+            if s.sensor in CFG.thermal.composite_sensors
+            and hours in ("both", s.properties["heliopolis:overpass"])
+        ]
+
+    return of
+
+
+def tile_list():
+    return json.loads(Path(checkpoints.tiles.get().output.tiles).read_text())
+
+
+def each_tile(pattern):
+    def of(wildcards):
+        return [pattern.format(tile=t["id"]) for t in tile_list() if t["work"]]
+
+    return of
+
+
+def tiles_near(pattern, reach_m):
+    """Files of a tile and of those within reach of it."""
+
+    def of(wildcards):
+        all_tiles = tile_list()
+        w, s, e, n = next(t["bounds"] for t in all_tiles if t["id"] == wildcards.tile)
+        return [
+            pattern.format(tile=t["id"])
+            for t in all_tiles
+            if t["bounds"][0] < e + reach_m
+            and t["bounds"][2] > w - reach_m
+            and t["bounds"][1] < n + reach_m
+            and t["bounds"][3] > s - reach_m
+        ]
+
+    return of
+
+
+rule all:
+    input:
+        "heliopolis.qgz",
+        "report.html",
+        "run.json",
+        HEAT,
+        SOLAR,
+
+
+rule study_area:
+    input:
+        depends_list=[CFG.area.boundary] if CFG.area.boundary else [],
+    output:
+        boundary="work/boundary.gpkg",
+    params:
+        wkb=STUDY.area.boundary.geom.wkb_hex,
+        options={**STUDY.options("study_area"), "name": CFG.name},
+    script:
+        "pipeline/run_rule.py"
+
+
+checkpoint tiles:
+    input:
+        boundary="work/boundary.gpkg",
+        footprints_or_none=STUDY.file("footprints"),
+        images_list=IMAGES,
+    output:
+        tiles="work/tiles.json",
+    params:
+        options=STUDY.options("tiles"),
+    script:
+        "pipeline/run_rule.py"
+
+
+if CFG.has_heat:
+
+    include: "pipeline/rules/heat.smk"
+
+
+if CFG.has_solar:
+
+    include: "pipeline/rules/solar.smk"
+
+
+rule publish:
+    input:
+        boundary="work/boundary.gpkg",
+        scenes_or_none=["work/scenes.json"] if CFG.has_heat else [],
+        lst_or_none=["lst.tif"] if CFG.has_heat else [],
+        scene_lsts_list=each_scene("scenes/{scene}/lst.tif") if CFG.has_heat else [],
+        sharpen_reports_list=(
+            each_scene("work/scenes/{scene}/sharpen.json") if CFG.has_heat else []
+        ),
+        hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
+        rooftop_pv_or_none=["rooftop_pv.gpkg"] if CFG.has_solar else [],
+    output:
+        project="heliopolis.qgz",
+        report="report.html",
+        stac="stac/collection.json",
+        run="run.json",
+    params:
+        code=source_digest("heliopolis.report", "heliopolis.variables"),
+        options=STUDY.publication(),
+    script:
+        "pipeline/run_rule.py"

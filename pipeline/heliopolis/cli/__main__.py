@@ -1,0 +1,5 @@
+"""``python -m heliopolis.cli``."""
+
+from heliopolis.cli import main
+
+main()

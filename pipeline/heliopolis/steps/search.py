@@ -1,0 +1,166 @@
+"""Steps that settle what a run works on: the area, the scenes, the tiles."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from heliopolis.config import Footprints, Optical, Period, Thermal, expand
+from heliopolis.errors import InputError, NoDataError
+from heliopolis.io.atomic import write_json
+from heliopolis.io.catalog import is_day, lst_file_scenes, search_catalog
+from heliopolis.io.raster import raster_grid
+from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.scene import Scene
+
+
+def study_area(*, wkb: str, boundary: Path, options: dict[str, Any]) -> None:
+    """Write the study area as layer ``study_area`` in the metric CRS.
+
+    ``wkb`` is the boundary as hexadecimal well-known binary, in ``options["crs"]``.
+    """
+    geometry = shapely.force_2d(shapely.from_wkb(bytes.fromhex(wkb)))
+    frame = gpd.GeoDataFrame({"name": [options["name"]]}, geometry=[geometry], crs=options["crs"])
+    write_layers(boundary, {"study_area": frame})
+
+
+def search(*, scenes: Path, longitude: float, bounds: list[float], options: dict[str, Any]) -> None:
+    """Find the scenes of the period over the area and pin them.
+
+    ``bounds`` are west, south, east, north in EPSG:4326. Each scene is marked ``day`` or
+    ``night`` by the local solar time of its overpass.
+    """
+    area = (bounds[0], bounds[1], bounds[2], bounds[3])
+    period = Period.model_validate(options["period"])
+    thermal = Thermal.model_validate(options["thermal"])
+    optical = Optical.model_validate(options["optical"])
+    found: list[Scene] = []
+    for source in thermal.sources:
+        if source.kind == "lst_files":
+            found += lst_file_scenes(
+                expand(source.files, "thermal.sources.files"),
+                longitude=longitude,
+                unit=source.unit,
+                native_resolution_m=source.native_resolution_m,
+                sigma_k=source.sigma_k,
+            )
+        else:
+            found += search_catalog(
+                str(source.catalog),
+                source.collections,
+                bounds=area,
+                start=period.start,
+                end=period.end,
+                max_cloud_percent=source.max_cloud_percent,
+            )
+    heat = [s for s in found if _in_season(s.acquired.date(), period)]
+    light: list[Scene] = []
+    if optical.stac is not None:
+        light = search_catalog(
+            optical.stac.catalog,
+            [optical.stac.collection],
+            bounds=area,
+            start=period.start,
+            end=period.end,
+            max_cloud_percent=optical.stac.max_cloud_percent,
+        )
+        light = [s for s in light if _in_season(s.acquired.date(), period)]
+    if not heat:
+        raise NoDataError(
+            f"no thermal scene was found from {period.start} to {period.end} in the months "
+            f"{', '.join(map(str, period.months))}; {len(found)} lie outside these months",
+            where=options.get("name", "thermal.sources"),
+            remedy="Widen period or its months, raise max_cloud_percent, or check the catalog and "
+            "that the area lies where you mean it",
+        )
+    _unique(heat)
+    write_json(
+        scenes,
+        {"thermal": [_marked(s, longitude) for s in heat], "optical": [s.to_dict() for s in light]},
+    )
+
+
+def _in_season(day: date, period: Period) -> bool:
+    return period.start <= day <= period.end and day.month in period.months
+
+
+def _unique(scenes: list[Scene]) -> None:
+    twice = [name for name, count in Counter(s.id for s in scenes).items() if count > 1]
+    if twice:
+        raise InputError(
+            "two sources hold the same scene", where=twice[0], remedy="Name each scene once"
+        )
+
+
+def _marked(scene: Scene, longitude: float) -> dict[str, Any]:
+    record = scene.to_dict()
+    record["item"] = dict(record["item"])
+    overpass = "day" if is_day(scene.acquired, longitude) else "night"
+    record["item"]["properties"] = {**scene.properties, "heliopolis:overpass": overpass}
+    return record
+
+
+def tiles(
+    *,
+    boundary: Path,
+    footprints: Path | None,
+    images: list[Path],
+    tiles: Path,
+    options: dict[str, Any],
+) -> None:
+    """List the work tiles: squares aligned to multiples of their side.
+
+    A tile has ``work`` when a building touches it, or, without footprints, an image does.
+    Tiles without work are listed too as far as they can shade one that has.
+    """
+    side = float(options["roofs"]["tile_m"])
+    area = read_layer(boundary, "study_area").geometry.union_all()
+    shapes = []
+    if footprints is not None:
+        section = Footprints.model_validate(options["footprints"])
+        frame = read_layer(footprints, section.layer, crs=options["crs"])
+        shapes += [g for g in frame.geometry if g is not None and not g.is_empty]
+    if images:
+        shapes += [raster_grid(path).extent.to_crs(options["crs"]).geom for path in images]
+    worked = _squares(shapes, area, side)
+    if not worked:
+        raise NoDataError(
+            "neither footprints nor images touch the study area",
+            where=", ".join(str(path) for path in [footprints, *images] if path is not None),
+            remedy="Check area.bbox or the boundary, and the CRS of these files",
+        )
+    rings = math.ceil(float(options["solar"]["horizon_distance_m"]) / side)
+    around = {
+        (column + dx, row + dy)
+        for column, row in worked
+        for dx in range(-rings, rings + 1)
+        for dy in range(-rings, rings + 1)
+    }
+    write_json(tiles, [_tile(c, r, side, (c, r) in worked) for c, r in sorted(around)])
+
+
+def _squares(shapes: list[BaseGeometry], area: BaseGeometry, side: float) -> set[tuple[int, int]]:
+    """Column and row of the squares that share some ground with the shapes in the area."""
+    tree = shapely.STRtree([shapely.intersection(shape, area) for shape in shapes])
+    west, south, east, north = area.bounds
+    found = set()
+    for row in range(math.floor(south / side), math.ceil(north / side)):
+        for column in range(math.floor(west / side), math.ceil(east / side)):
+            square = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+            hits = tree.query(square, predicate="intersects")
+            if any(tree.geometries[hit].intersection(square).area > 0 for hit in hits):
+                found.add((column, row))
+    return found
+
+
+def _tile(column: int, row: int, side: float, work: bool) -> dict[str, Any]:
+    name = f"e{column * side:.0f}_n{row * side:.0f}".replace("-", "m")
+    bounds = [column * side, row * side, (column + 1) * side, (row + 1) * side]
+    return {"id": name, "bounds": bounds, "work": work}

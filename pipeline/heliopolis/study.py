@@ -1,0 +1,205 @@
+"""A study: a configuration made concrete: its area, grid, and the options of each rule."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from odc.geo import CRS, Geometry
+from odc.geo.geobox import GeoBox
+
+from heliopolis import __version__
+from heliopolis.area import StudyArea
+from heliopolis.config import Config, expand, load_config
+from heliopolis.errors import ConfigError
+from heliopolis.grid import metric_crs, study_grid
+from heliopolis.io.vector import read_layer
+
+#: Sections of the configuration that each rule depends on; an edit elsewhere does not rerun it.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "study_area": ("area",),
+    "search": ("area", "period", "thermal", "optical"),
+    "thermal_scene": ("area", "thermal"),
+    "optical_composite": ("area", "optical", "land_cover"),
+    "sharpen": ("thermal",),
+    "composite": ("thermal", "heat", "period"),
+    "hot_zones": ("area", "heat", "places", "report"),
+    "tiles": ("area", "footprints", "imagery", "elevation", "roofs", "solar"),
+    "roof_probability": ("imagery", "roofs"),
+    "roof_outlines": ("imagery", "roofs"),
+    "buildings": ("imagery", "footprints", "roofs"),
+    "surface_model": ("elevation", "roofs"),
+    "roof_planes": ("elevation", "roofs"),
+    "horizon": ("elevation", "solar"),
+    "solar_yield": ("elevation", "roofs", "solar"),
+    "rooftop_pv": ("area", "roofs", "solar", "elevation", "imagery", "report"),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated configuration and what follows from it."""
+
+    config: Config
+    config_path: Path
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """From a configuration file."""
+        return cls(load_config(path), path.resolve())
+
+    @cached_property
+    def area(self) -> StudyArea:
+        """Boundary of the study, in the metric CRS."""
+        return read_area(self.config)
+
+    @cached_property
+    def grid(self) -> GeoBox:
+        """Grid of the heat products."""
+        area = self.config.area
+        return study_grid(self.area, area.crs, area.resolution_m)
+
+    @cached_property
+    def bounds_lonlat(self) -> tuple[float, float, float, float]:
+        """West, south, east, north [deg]."""
+        west, south, east, north = self.area.to_crs("EPSG:4326").boundingbox.bbox
+        return west, south, east, north
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results of this study; everything that is written lies below it."""
+        return Path(self.config.results) / self.config.name
+
+    def files(self, section: str, key: str = "files") -> list[str]:
+        """Input files of a section, globs expanded; empty where the section is absent."""
+        value = getattr(self.config, section)
+        patterns = getattr(value, key) if value is not None else ()
+        return [str(path) for path in expand(patterns, f"{section}.{key}")] if patterns else []
+
+    def file(self, section: str) -> list[str]:
+        """The one file of a section, as a list that is empty where the section is absent."""
+        value = getattr(self.config, section)
+        return [value.file] if value is not None else []
+
+    def catalog_files(self) -> list[str]:
+        """Local files that a search reads: a new one among them makes the search run again."""
+        found: list[str] = []
+        sources = self.config.thermal.sources if self.config.thermal else ()
+        for source in sources:
+            found += (
+                [str(p) for p in expand(source.files, "thermal.sources.files")]
+                if (source.files)
+                else _items_below(str(source.catalog))
+            )
+        if self.config.optical.stac is not None:
+            found += _items_below(self.config.optical.stac.catalog)
+        return list(dict.fromkeys(found))
+
+    def publication(self) -> dict[str, Any]:
+        """Options of the rule that writes what people read: the whole configuration."""
+        record = self.config.model_dump(mode="json")
+        return {
+            **record,
+            "provenance": self.provenance,
+            "config_sha256": self.config_sha256,
+            "crs": self.config.area.crs,
+            "jobs": "work/jobs",
+        }
+
+    def options(self, rule: str) -> dict[str, Any]:
+        """Parameters of a rule: its own sections, the grid, and the run's credits."""
+        options = {name: self.config.section(name) for name in SECTIONS[rule]}
+        options["crs"] = self.config.area.crs
+        options["grid"] = {
+            "crs": self.config.area.crs,
+            "resolution_m": self.config.area.resolution_m,
+            "bounds": [float(value) for value in self.grid.boundingbox.bbox],
+        }
+        if rule in ("solar_yield", "horizon", "composite", "hot_zones", "rooftop_pv"):
+            west, south, east, north = self.bounds_lonlat
+            site = self.config.weather
+            latitude = site.latitude if site and site.latitude is not None else (south + north) / 2
+            longitude = site.longitude if site and site.longitude is not None else (west + east) / 2
+            options["latitude"], options["longitude"] = round(latitude, 5), round(longitude, 5)
+        if rule in ("hot_zones", "rooftop_pv"):
+            options["provenance"] = self.provenance
+        return options
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What every output says about where it comes from."""
+        return {
+            "software": "heliopolis",
+            "version": __version__,
+            "name": self.config.name,
+            "title": self.config.report.title or self.config.name,
+            "config_sha256": self.config_sha256,
+            "attribution": list(self.config.report.attribution),
+        }
+
+    @cached_property
+    def config_sha256(self) -> str:
+        """Digest of the configuration as it was written, layout and comments apart."""
+        return digest(yaml.safe_load(self.config_path.read_text(encoding="utf-8")), length=64)
+
+
+def read_area(config: Config) -> StudyArea:
+    """Study area of a configuration, in its metric CRS."""
+    section = config.area
+    crs = metric_crs(section.crs)
+    if section.bbox is not None:
+        west, south, east, north = section.bbox
+        ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+        boundary = Geometry({"type": "Polygon", "coordinates": [ring]}, CRS(section.bbox_crs))
+        resolution = max(east - west, north - south) / 50
+        boundary = boundary.segmented(resolution).to_crs(crs)
+    else:
+        frame = read_layer(Path(str(section.boundary)), section.layer, crs=section.crs)
+        boundary = Geometry(frame.geometry.union_all().__geo_interface__, crs)
+    return StudyArea(config.name, boundary)
+
+
+def _items_below(catalog: str) -> list[str]:
+    if "://" in catalog:
+        return []
+    path = Path(catalog)
+    if not path.is_file():
+        raise ConfigError(
+            "the STAC catalog does not exist",
+            where=catalog,
+            remedy="Give the path of a catalog.json or the URL of a STAC service",
+        )
+    return [str(item) for item in sorted(path.parent.rglob("*.json"))]
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """Digest of a JSON value: SHA-256, cut to ``length`` hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def source_digest(*modules: str) -> str:
+    """Digest of the source of packages or modules.
+
+    Snakemake does not see edits of imported modules; as a parameter of a rule this makes it
+    rerun when the science it uses has changed.
+    """
+    found = hashlib.sha256()
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        origin = Path(spec.origin)
+        files: Iterable[Path] = (
+            sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        )
+        for file in files:
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]

@@ -1,0 +1,93 @@
+# From thermal and optical scenes to hot zones.
+
+
+checkpoint search:
+    input:
+        depends_list=STUDY.catalog_files(),
+    output:
+        scenes="work/scenes.json",
+    params:
+        longitude=(STUDY.bounds_lonlat[0] + STUDY.bounds_lonlat[2]) / 2,
+        bounds=list(STUDY.bounds_lonlat),
+        options={**STUDY.options("search"), "name": CFG.name},
+    script:
+        "../run_rule.py"
+
+
+rule thermal_scene:
+    input:
+        scenes=ancient("work/scenes.json"),
+    output:
+        coarse="work/scenes/{scene}/coarse.tif",
+    params:
+        scene="{scene}",
+        pinned=one_scene,
+        code=source_digest("heliopolis.thermal", "heliopolis.quality"),
+        options=STUDY.options("thermal_scene"),
+    script:
+        "../run_rule.py"
+
+
+rule optical_composite:
+    input:
+        scenes=ancient("work/scenes.json"),
+        depends_list=[p.file for p in CFG.optical.predictors] + STUDY.file("land_cover"),
+    output:
+        optical="work/optical.tif",
+    params:
+        pinned=pinned("optical"),
+        options=STUDY.options("optical_composite"),
+    resources:
+        mem_mb=2000,
+    script:
+        "../run_rule.py"
+
+
+rule sharpen:
+    input:
+        coarse="work/scenes/{scene}/coarse.tif",
+        optical_or_none=OPTICAL,
+    output:
+        lst="scenes/{scene}/lst.tif",
+        report="work/scenes/{scene}/sharpen.json",
+    params:
+        code=source_digest("heliopolis.thermal.sharpen"),
+        options=STUDY.options("sharpen"),
+    resources:
+        mem_mb=1500,
+    script:
+        "../run_rule.py"
+
+
+rule composite:
+    input:
+        lsts_list=composed("scenes/{scene}/lst.tif"),
+        reports_list=composed("work/scenes/{scene}/sharpen.json"),
+        optical_or_none=OPTICAL,
+    output:
+        lst="lst.tif",
+    params:
+        code=source_digest("heliopolis.thermal.composite"),
+        options=STUDY.options("composite"),
+    resources:
+        mem_mb=2000,
+    script:
+        "../run_rule.py"
+
+
+rule hot_zones:
+    input:
+        lst="lst.tif",
+        boundary="work/boundary.gpkg",
+        optical_or_none=OPTICAL,
+        places_list=STUDY.file("places"),
+        footprints_or_none=STUDY.file("footprints"),
+    output:
+        hot_zones="hot_zones.gpkg",
+    params:
+        code=source_digest("heliopolis.heat"),
+        options=STUDY.options("hot_zones"),
+    resources:
+        mem_mb=2000,
+    script:
+        "../run_rule.py"

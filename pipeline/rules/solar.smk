@@ -1,0 +1,134 @@
+# From images, heights and weather to rooftop PV.
+
+REACH_M = CFG.solar.horizon_distance_m
+
+
+if CFG.uses_net:
+
+    rule roof_probability:
+        input:
+            tiles=ancient("work/tiles.json"),
+            images_list=IMAGES,
+        output:
+            probability="work/roofs/probability/{tile}.tif",
+        params:
+            tile="{tile}",
+            code=source_digest("heliopolis.roofs.probability", "roofnet.predict"),
+            options=STUDY.options("roof_probability"),
+        resources:
+            mem_mb=1000,
+        script:
+            "../run_rule.py"
+
+    rule roof_outlines:
+        input:
+            probabilities_list=each_tile("work/roofs/probability/{tile}.tif"),
+        output:
+            outlines="work/roofs/outlines.gpkg",
+        params:
+            code=source_digest("heliopolis.roofs.outline"),
+            options=STUDY.options("roof_outlines"),
+        script:
+            "../run_rule.py"
+
+
+rule buildings:
+    input:
+        footprints_or_none=STUDY.file("footprints"),
+        outlines_or_none=NET,
+        probabilities_list=(
+            each_tile("work/roofs/probability/{tile}.tif") if CFG.uses_net else []
+        ),
+    output:
+        buildings="work/roofs/buildings.gpkg",
+    params:
+        code=source_digest("heliopolis.roofs.fusion"),
+        options=STUDY.options("buildings"),
+    script:
+        "../run_rule.py"
+
+
+rule surface_model:
+    input:
+        tiles=ancient("work/tiles.json"),
+        points_list=STUDY.files("elevation", "points"),
+        rasters_list=STUDY.files("elevation", "dsm") + STUDY.files("elevation", "dtm"),
+        footprints_or_none="work/roofs/buildings.gpkg",
+    output:
+        surface="work/surface/{tile}.tif",
+    params:
+        tile="{tile}",
+        code=source_digest("heliopolis.roofs.surface_model"),
+        options=STUDY.options("surface_model"),
+    resources:
+        mem_mb=1500,
+    script:
+        "../run_rule.py"
+
+
+rule roof_planes:
+    input:
+        tiles=ancient("work/tiles.json"),
+        buildings="work/roofs/buildings.gpkg",
+        points_list=STUDY.files("elevation", "points"),
+        surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
+    output:
+        planes="work/planes/{tile}.gpkg",
+    params:
+        tile="{tile}",
+        code=source_digest("heliopolis.roofs.planes"),
+        options=STUDY.options("roof_planes"),
+    resources:
+        mem_mb=1500,
+    script:
+        "../run_rule.py"
+
+
+rule horizon:
+    input:
+        tiles=ancient("work/tiles.json"),
+        surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M),
+    output:
+        horizon="work/horizon/{tile}.tif",
+    params:
+        tile="{tile}",
+        code=source_digest("heliopolis.solar.horizon"),
+        options=STUDY.options("horizon"),
+    resources:
+        mem_mb=1500,
+    script:
+        "../run_rule.py"
+
+
+rule solar_yield:
+    input:
+        tiles=ancient("work/tiles.json"),
+        planes="work/planes/{tile}.gpkg",
+        horizon="work/horizon/{tile}.tif",
+        surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
+        weather_list=STUDY.files("weather"),
+    output:
+        solar="work/solar/{tile}.gpkg",
+    params:
+        tile="{tile}",
+        code=source_digest("heliopolis.solar"),
+        options=STUDY.options("solar_yield"),
+    resources:
+        mem_mb=1500,
+    script:
+        "../run_rule.py"
+
+
+rule rooftop_pv:
+    input:
+        solars_list=each_tile("work/solar/{tile}.gpkg"),
+        buildings="work/roofs/buildings.gpkg",
+        boundary="work/boundary.gpkg",
+        lst_or_none=["lst.tif"] if CFG.has_heat else [],
+        hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
+    output:
+        rooftop_pv="rooftop_pv.gpkg",
+    params:
+        options=STUDY.options("rooftop_pv"),
+    script:
+        "../run_rule.py"
