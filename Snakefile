@@ -7,7 +7,9 @@ from heliopolis.study import Study, digest, source_digest
 import json
 
 if not workflow.configfiles:
-    raise WorkflowError("heliopolis: give a configuration with --configfile CONFIG.yaml")
+    raise WorkflowError(
+        "heliopolis: give a configuration with --configfile CONFIG.yaml"
+    )
 
 STUDY = Study.load(Path(workflow.configfiles[0]))
 CFG = STUDY.config

@@ -34,11 +34,11 @@ rule optical_composite:
         depends_list=[p.file for p in CFG.optical.predictors] + STUDY.file("land_cover"),
     output:
         optical="work/optical.tif",
+    resources:
+        mem_mb=2000,
     params:
         pinned=pinned("optical"),
         options=STUDY.options("optical_composite"),
-    resources:
-        mem_mb=2000,
     script:
         "../run_rule.py"
 
@@ -50,11 +50,11 @@ rule sharpen:
     output:
         lst="scenes/{scene}/lst.tif",
         report="work/scenes/{scene}/sharpen.json",
+    resources:
+        mem_mb=1500,
     params:
         code=source_digest("heliopolis.thermal.sharpen"),
         options=STUDY.options("sharpen"),
-    resources:
-        mem_mb=1500,
     script:
         "../run_rule.py"
 
@@ -66,11 +66,11 @@ rule composite:
         optical_or_none=OPTICAL,
     output:
         lst="lst.tif",
+    resources:
+        mem_mb=2000,
     params:
         code=source_digest("heliopolis.thermal.composite"),
         options=STUDY.options("composite"),
-    resources:
-        mem_mb=2000,
     script:
         "../run_rule.py"
 
@@ -84,10 +84,10 @@ rule hot_zones:
         footprints_or_none=STUDY.file("footprints"),
     output:
         hot_zones="hot_zones.gpkg",
+    resources:
+        mem_mb=2000,
     params:
         code=source_digest("heliopolis.heat"),
         options=STUDY.options("hot_zones"),
-    resources:
-        mem_mb=2000,
     script:
         "../run_rule.py"

@@ -11,12 +11,12 @@ if CFG.uses_net:
             images_list=IMAGES,
         output:
             probability="work/roofs/probability/{tile}.tif",
+        resources:
+            mem_mb=1000,
         params:
             tile="{tile}",
             code=source_digest("heliopolis.roofs.probability", "roofnet.predict"),
             options=STUDY.options("roof_probability"),
-        resources:
-            mem_mb=1000,
         script:
             "../run_rule.py"
 
@@ -56,12 +56,12 @@ rule surface_model:
         footprints_or_none="work/roofs/buildings.gpkg",
     output:
         surface="work/surface/{tile}.tif",
+    resources:
+        mem_mb=1500,
     params:
         tile="{tile}",
         code=source_digest("heliopolis.roofs.surface_model"),
         options=STUDY.options("surface_model"),
-    resources:
-        mem_mb=1500,
     script:
         "../run_rule.py"
 
@@ -74,12 +74,12 @@ rule roof_planes:
         surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
     output:
         planes="work/planes/{tile}.gpkg",
+    resources:
+        mem_mb=1500,
     params:
         tile="{tile}",
         code=source_digest("heliopolis.roofs.planes"),
         options=STUDY.options("roof_planes"),
-    resources:
-        mem_mb=1500,
     script:
         "../run_rule.py"
 
@@ -90,12 +90,12 @@ rule horizon:
         surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M),
     output:
         horizon="work/horizon/{tile}.tif",
+    resources:
+        mem_mb=1500,
     params:
         tile="{tile}",
         code=source_digest("heliopolis.solar.horizon"),
         options=STUDY.options("horizon"),
-    resources:
-        mem_mb=1500,
     script:
         "../run_rule.py"
 
@@ -109,12 +109,12 @@ rule solar_yield:
         weather_list=STUDY.files("weather"),
     output:
         solar="work/solar/{tile}.gpkg",
+    resources:
+        mem_mb=1500,
     params:
         tile="{tile}",
         code=source_digest("heliopolis.solar"),
         options=STUDY.options("solar_yield"),
-    resources:
-        mem_mb=1500,
     script:
         "../run_rule.py"
 

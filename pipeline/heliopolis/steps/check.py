@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import shapely
@@ -14,6 +15,7 @@ from odc.geo import CRS
 
 from heliopolis.config import Footprints
 from heliopolis.errors import ConfigError, HeliopolisError
+from heliopolis.grid import metric_crs
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.vector import read_layer
 from heliopolis.study import Study
@@ -40,11 +42,12 @@ def _tests(study: Study) -> Iterable[Callable[[], object]]:
     if config.thermal is not None:
         yield study.catalog_files
         for one in config.thermal.sources:
-            for file in one.files:
-                yield lambda file=file: _rasters(study, [file], "thermal.sources.files")
+            if one.files:
+                yield partial(_rasters, study, list(one.files), "thermal.sources.files")
         yield lambda: _rasters(study, [p.file for p in config.optical.predictors], "optical")
         yield lambda: _rasters(study, study.file("land_cover"), "land_cover")
-        yield lambda: _layer(study, study.file("places"), config.places and config.places.layer)
+        layer = config.places.layer if config.places is not None else None
+        yield lambda: _layer(study, study.file("places"), layer)
     yield lambda: _rasters(study, list(config.imagery.files) if config.imagery else [], "imagery")
     if config.footprints is not None:
         section = config.footprints
@@ -84,10 +87,10 @@ def _rasters(study: Study, files: list[str], what: str) -> None:
 
     if not files:
         return
-    area = study.area.boundary
+    area, crs = study.area.boundary, metric_crs(study.config.area.crs)
     touching = []
     for path in expand(files, what):
-        extent = raster_grid(path).extent.to_crs(area.crs)
+        extent = raster_grid(path).extent.to_crs(crs)
         touching.append(extent.geom.intersects(area.geom))
     if not any(touching):
         raise ConfigError(

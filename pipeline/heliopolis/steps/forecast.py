@@ -49,13 +49,9 @@ def _lines(study: Study, folder: Path) -> list[str]:
         seconds += sum(_cost("optical_composite", cells) + _cost("composite", cells))
         seconds += sum(_cost("hot_zones", cells))
         disk += cells * (count * 10 + 60)
-    if study.config.has_solar:
+    if study.config.elevation is not None:
         number = _tiles(study, folder)
-        side = study.config.roofs.tile_m / (
-            study.config.elevation.resolution_m  # type: ignore[union-attr]
-            if study.config.elevation
-            else 1
-        )
+        side = study.config.roofs.tile_m / study.config.elevation.resolution_m
         lines.append(f"tiles     {number} of {study.config.roofs.tile_m:g} m")
         seconds += number * sum(_cost("tile", side**2 / 1e6))
         disk += number * side**2 / 1e6 * 60
