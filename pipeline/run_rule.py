@@ -3,8 +3,6 @@
 It lies outside the package because Snakemake puts a script's folder on ``sys.path``.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import resource
