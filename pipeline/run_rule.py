@@ -43,13 +43,15 @@ def arguments(job: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for group in (job.input, job.output):
         for name, value in group.items():
+            if name.startswith("depends_"):
+                continue
             if name.endswith("_list"):
                 paths = [value] if isinstance(value, str) else list(value)
                 found[name.removesuffix("_list")] = [Path(path) for path in paths]
             elif name.endswith("_or_none"):
                 paths = [value] if isinstance(value, str) else list(value)
                 found[name.removesuffix("_or_none")] = Path(paths[0]) if paths else None
-            elif not name.startswith("depends_"):
+            else:
                 found[name] = Path(value)
     for name, value in job.params.items():
         if name not in ("code", "pinned"):
