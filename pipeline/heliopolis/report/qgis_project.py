@@ -1,0 +1,268 @@
+"""A QGIS project over the results, written as text: no QGIS is needed to make it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pyproj import CRS
+
+from heliopolis.io.atomic import replacing
+from heliopolis.io.qml import QGIS_VERSION, style_attributes, style_elements
+from heliopolis.legend import SCALES, word
+from heliopolis.report.styles import raster_pipe
+
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_STAMP = (1980, 1, 1, 0, 0, 0)
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ProjectLayer:
+    """One layer of the project.
+
+    Attributes
+    ----------
+    layer
+        Name in the dictionary, such as ``hot_zones`` or ``lst.tif``.
+    file
+        File name relative to the project.
+    group
+        ``heat``, ``solar`` or empty for the top of the tree.
+    geometry
+        What the layer holds.
+    bounds
+        West, south, east, north in the CRS of the project; None for a table or an empty layer.
+    visible
+        Whether it is switched on when the project is opened.
+    """
+
+    layer: str
+    file: str
+    group: Literal["heat", "solar", ""]
+    geometry: Literal["polygon", "point", "raster", "none"] = "polygon"
+    bounds: Bounds | None = None
+    visible: bool = True
+
+    @property
+    def key(self) -> str:
+        """Identifier within the project."""
+        stem = self.file.rsplit(".", 1)[0]
+        return f"{self.layer}_{stem}".replace(".", "_")
+
+    @property
+    def source(self) -> str:
+        """Data source relative to the project."""
+        return f"./{self.file}" + ("" if self.geometry == "raster" else f"|layername={self.layer}")
+
+    @property
+    def provider(self) -> str:
+        """QGIS data provider."""
+        return "gdal" if self.geometry == "raster" else "ogr"
+
+
+def write_project(
+    path: Path,
+    layers: Sequence[ProjectLayer],
+    *,
+    title: str,
+    crs: str,
+    language: str = "en",
+    attribution: Sequence[str] = (),
+) -> Path:
+    """Write ``heliopolis.qgz``, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Target; the layers lie beside it.
+    layers
+        From top to bottom of the map.
+    title
+        Title of the project.
+    crs
+        CRS of the project, such as ``EPSG:2154``.
+    language
+        Of names and legends, ``en`` or ``fr``.
+    attribution
+        Credits, kept in the metadata of the project.
+    """
+    root = _project(layers, title, CRS.from_user_input(crs), language, attribution)
+    ET.indent(root, " ")
+    text = _DOCTYPE + ET.tostring(root, encoding="unicode") + "\n"
+    with replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
+        entry = zipfile.ZipInfo(f"{path.stem}.qgs", date_time=_STAMP)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, text)
+    return path
+
+
+def _project(
+    layers: Sequence[ProjectLayer],
+    title: str,
+    crs: CRS,
+    language: str,
+    attribution: Sequence[str],
+) -> ET.Element:
+    root = ET.Element("qgis", projectname=title, version=QGIS_VERSION)
+    ET.SubElement(root, "homePath", path="")
+    ET.SubElement(root, "title").text = title
+    ET.SubElement(root, "projectCrs").append(_reference_system(crs))
+    root.append(_tree(layers, language))
+    root.append(_canvas(layers, crs))
+    container = ET.SubElement(root, "projectlayers")
+    for one in layers:
+        container.append(_map_layer(one, crs, language))
+    order = ET.SubElement(root, "layerorder")
+    for one in layers:
+        ET.SubElement(order, "layer", id=one.key)
+    root.append(_themes(layers, language))
+    root.append(_properties())
+    metadata = ET.SubElement(root, "projectMetadata")
+    ET.SubElement(metadata, "title").text = title
+    for credit in attribution:
+        ET.SubElement(metadata, "rights").text = credit
+    return root
+
+
+def _reference_system(crs: CRS) -> ET.Element:
+    element = ET.Element("spatialrefsys")
+    authority = crs.to_authority()
+    ET.SubElement(element, "wkt").text = crs.to_wkt()
+    if authority:
+        ET.SubElement(element, "srid").text = authority[1]
+        ET.SubElement(element, "authid").text = ":".join(authority)
+    ET.SubElement(element, "description").text = crs.name
+    ET.SubElement(element, "geographicflag").text = "false"
+    return element
+
+
+def _tree(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
+    root = ET.Element("layer-tree-group")
+    ET.SubElement(root, "customproperties")
+    groups: dict[str, ET.Element] = {"": root}
+    for one in layers:
+        if one.group not in groups:
+            groups[one.group] = ET.SubElement(
+                root,
+                "layer-tree-group",
+                name=word(one.group, language),
+                checked="Qt::Checked",
+                expanded="1",
+            )
+        ET.SubElement(
+            groups[one.group],
+            "layer-tree-layer",
+            id=one.key,
+            name=_name(one, language),
+            source=one.source,
+            providerKey=one.provider,
+            checked="Qt::Checked" if one.visible else "Qt::Unchecked",
+            expanded="1" if one.visible and one.layer in SCALES else "0",
+        )
+    return root
+
+
+def _name(one: ProjectLayer, language: str) -> str:
+    """Name in the legend: the layer, and what its colours show."""
+    name = word(one.layer, language)
+    scale = SCALES.get(one.layer)
+    if scale is None or one.geometry == "raster":
+        return name
+    return f"{name} \N{EN DASH} {scale.title(language, one.layer)}"
+
+
+def _extent(parent: ET.Element, bounds: Bounds) -> None:
+    extent = ET.SubElement(parent, "extent")
+    for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True):
+        ET.SubElement(extent, tag).text = f"{value:.3f}"
+
+
+def _canvas(layers: Sequence[ProjectLayer], crs: CRS) -> ET.Element:
+    canvas = ET.Element("mapcanvas", name="theMapCanvas", annotationsVisible="1")
+    ET.SubElement(canvas, "units").text = "meters"
+    known = [one.bounds for one in layers if one.bounds is not None]
+    if known:
+        west, south = (min(box[i] for box in known) for i in (0, 1))
+        east, north = (max(box[i] for box in known) for i in (2, 3))
+        margin = 0.03 * max(east - west, north - south)
+        _extent(canvas, (west - margin, south - margin, east + margin, north + margin))
+    ET.SubElement(canvas, "rotation").text = "0"
+    ET.SubElement(canvas, "destinationsrs").append(_reference_system(crs))
+    return canvas
+
+
+def _map_layer(one: ProjectLayer, crs: CRS, language: str) -> ET.Element:
+    raster, table = one.geometry == "raster", one.geometry == "none"
+    if raster:
+        element = ET.Element("maplayer", type="raster", styleCategories="AllStyleCategories")
+    else:
+        kind = {"polygon": "Polygon", "point": "Point", "none": "No geometry"}[one.geometry]
+        attributes = style_attributes(one.layer) | {"type": "vector", "geometry": kind}
+        attributes.pop("version")
+        element = ET.Element("maplayer", attributes)
+    if one.bounds is not None:
+        _extent(element, one.bounds)
+    for tag, text in (
+        ("id", one.key),
+        ("datasource", one.source),
+        ("layername", _name(one, language)),
+    ):
+        ET.SubElement(element, tag).text = text
+    if not table:
+        ET.SubElement(element, "srs").append(_reference_system(crs))
+    provider = ET.SubElement(element, "provider")
+    provider.text = one.provider
+    if not raster:
+        provider.set("encoding", "UTF-8")
+    manager = ET.SubElement(element, "map-layer-style-manager", current="default")
+    ET.SubElement(manager, "map-layer-style", name="default")
+    if raster:
+        element.append(raster_pipe(SCALES[one.layer], language))
+        ET.SubElement(element, "blendMode").text = "0"
+    elif one.geometry in ("polygon", "point"):
+        element.extend(style_elements(one.layer, language, _drawn(one)))
+    return element
+
+
+def _drawn(one: ProjectLayer) -> Literal["polygon", "point"]:
+    return "point" if one.geometry == "point" else "polygon"
+
+
+def _themes(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
+    """Map themes: heat, solar and, where there are both, the two together."""
+    presets = ET.Element("visibility-presets")
+    groups = [name for name in ("heat", "solar") if any(one.group == name for one in layers)]
+    for theme in [*groups, *(["both"] if len(groups) == 2 else [])]:
+        preset = ET.SubElement(presets, "visibility-preset", name=word(theme, language))
+        for one in layers:
+            shown = one.group in ("", theme) and one.geometry != "none" and _in_theme(one)
+            if theme == "both":
+                shown = one.layer in ("study_area", "hot_zones", "buildings")
+            if shown:
+                ET.SubElement(
+                    preset, "layer", id=one.key, visible="1", style="default", expanded="0"
+                )
+    return presets
+
+
+def _in_theme(one: ProjectLayer) -> bool:
+    return one.layer not in ("heat_cells", "places")
+
+
+def _properties() -> ET.Element:
+    """Relative paths, and areas and lengths in metres."""
+    properties = ET.Element("properties")
+    paths = ET.SubElement(properties, "Paths")
+    ET.SubElement(paths, "Absolute", type="bool").text = "false"
+    reference = ET.SubElement(properties, "SpatialRefSys")
+    ET.SubElement(reference, "ProjectionsEnabled", type="int").text = "1"
+    measurement = ET.SubElement(properties, "Measurement")
+    ET.SubElement(measurement, "DistanceUnits", type="QString").text = "meters"
+    ET.SubElement(measurement, "AreaUnits", type="QString").text = "m2"
+    return properties

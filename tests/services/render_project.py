@@ -1,0 +1,124 @@
+"""Open a QGIS project headless, fail on an invalid layer, draw every theme and every layer.
+
+Run with the Python that QGIS was installed for, not with the project's own environment:
+
+    QT_QPA_PLATFORM=offscreen /usr/bin/python3 tests/services/render_project.py \
+        results/demo/heliopolis.qgz /tmp/pictures
+
+Needs QGIS >= 3.22 (Debian: python3-qgis qgis-providers). Writes theme-<name>.png and
+layer-<id>.png into the folder, prints one JSON line (version, layers, themes, share of each
+picture that is drawn), and leaves with status 1 when a layer is invalid, a vector layer has no
+renderer of ours, or a picture cannot be saved.
+"""
+
+import json
+import os
+import re
+import sys
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsMapRendererSequentialJob,
+    QgsMapSettings,
+    QgsProject,
+)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor
+
+SIZE = QSize(900, 700)
+
+
+def draw(layers, crs, extent, target, scale=None):
+    """Draw layers (top first) into a PNG; return the share of pixels that is not white."""
+    settings = QgsMapSettings()
+    settings.setLayers(layers)
+    settings.setDestinationCrs(crs)
+    settings.setOutputSize(SIZE)
+    settings.setBackgroundColor(QColor(255, 255, 255))
+    settings.setExtent(extent)
+    if scale and settings.scale() > scale:
+        extent.scale(scale / settings.scale())
+        settings.setExtent(extent)
+    job = QgsMapRendererSequentialJob(settings)
+    job.start()
+    job.waitForFinished()
+    image = job.renderedImage()
+    problems = [error.message for error in job.errors()]
+    if problems or not image.save(target):
+        raise SystemExit(f"{target}: cannot be drawn: {problems}")
+    step = 7
+    drawn = total = 0
+    for x in range(0, image.width(), step):
+        for y in range(0, image.height(), step):
+            total += 1
+            drawn += image.pixelColor(x, y) != QColor(255, 255, 255)
+    return round(drawn / total, 4)
+
+
+def main(project_file, folder):
+    """Check and draw one project."""
+    os.makedirs(folder, exist_ok=True)
+    application = QgsApplication([], False)
+    application.initQgis()
+    project = QgsProject.instance()
+    if not project.read(project_file):
+        raise SystemExit(f"{project_file}: QGIS cannot read it: {project.error()}")
+    report = {"qgis": Qgis.QGIS_VERSION, "title": project.title(), "crs": project.crs().authid()}
+    report["layers"] = {}
+    extent = project.viewSettings().defaultViewExtent()
+    failed = []
+    for key, layer in project.mapLayers().items():
+        entry = {"name": layer.name(), "valid": layer.isValid(), "source": layer.source()}
+        report["layers"][key] = entry
+        if not layer.isValid():
+            failed.append(key)
+            continue
+        if not layer.isSpatial():
+            continue
+        entry["renderer"] = layer.renderer().type()
+        entry["crs"] = layer.crs().authid()
+        if hasattr(layer, "featureCount"):
+            entry["features"] = layer.featureCount()
+            entry["aliases"] = sum(bool(f.alias()) for f in layer.fields())
+            scale = layer.minimumScale() * 0.9 if layer.hasScaleBasedVisibility() else None
+            if entry["features"] == 0:
+                continue
+        else:
+            scale = None
+        where = layer.extent()
+        where.scale(1.05)
+        name = os.path.join(folder, "layer-" + re.sub(r"\W", "_", key) + ".png")
+        entry["drawn"] = draw([layer], project.crs(), where, name, scale)
+    themes = project.mapThemeCollection()
+    report["themes"] = {}
+    for theme in themes.mapThemes():
+        layers = sorted(
+            themes.mapThemeVisibleLayers(theme),
+            key=lambda one: project.layerTreeRoot().layerOrder().index(one),
+        )
+        name = os.path.join(folder, "theme-" + re.sub(r"\W", "_", theme) + ".png")
+        where = project.viewSettings().defaultViewExtent()
+        if where.isEmpty():
+            where = project.viewSettings().fullExtent()
+        report["themes"][theme] = {
+            "layers": [one.id() for one in layers],
+            "drawn": draw(layers, project.crs(), where, name),
+        }
+    report["extent"] = extent.toString(1)
+    report["tree"] = [
+        [node.name(), [child.name() for child in node.children()]]
+        for node in project.layerTreeRoot().children()
+        if hasattr(node, "findLayers")
+    ]
+    print(json.dumps(report, ensure_ascii=False))
+    project.clear()
+    application.exitQgis()
+    if failed:
+        raise SystemExit("invalid layers: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
