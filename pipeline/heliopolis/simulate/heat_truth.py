@@ -5,8 +5,9 @@ The surface energy balance is solved for the periodic state of a clear day. For 
     (1 - b) (F - 4 e s Ta^3 D - G) = h D,     F = (1 - a) S + e (L_down - s Ta^4)
 
 with D = Ts - Ta, albedo a, emissivity e, evaporative share b, sunshine S, heat exchange
-h = exchange (5.7 + 3.8 u) [W m-2 K-1] (u wind; McAdams 1954) and ground heat flux G. A surface of
-thermal admittance m answers a harmonic of angular frequency w with
+h = 1.6 exchange (5.7 + 3.8 u) [W m-2 K-1] (u wind; the plate of McAdams 1954, raised for rough
+ground and rising air so that differences are those of real scenes) and ground heat flux G. A
+surface of thermal admittance m answers a harmonic of angular frequency w with
 ``G = m sqrt(w) exp(i pi / 4) Ts`` (Carslaw & Jaeger 1959, section 2.6), so every harmonic n has
 
     D_n = (1 - b) (F_n - g_n Ta_n) / (h + (1 - b) (4 e s Ta^3 + g_n)),  g_n = m sqrt(n w) e^(i pi/4)
@@ -40,6 +41,7 @@ _DAY_S = 86400.0
 _HARMONICS = 6
 _SHARES = 101  #: steps of the evaporative share in the tables
 _LAPSE_K_M = 0.0065
+_ROUGH = 1.6
 #: Cells of the truth's own computation and of what is written [m].
 FINE_M, TRUTH_M = 5.0, 10.0
 
@@ -153,6 +155,10 @@ class Ground:
         Share of the sky that is seen (1).
     built, cool
         Density (0..1) of built cover in the district and of parks and water close by.
+    lasting
+        What no equation explains and is the same on every date [K].
+    seed
+        Seed of the city.
     latitude_deg, longitude_deg
         Centre of the city.
     """
@@ -165,6 +171,7 @@ class Ground:
     sky_view: Field
     built: Field
     cool: Field
+    lasting: Field
     seed: int
     latitude_deg: float
     longitude_deg: float
@@ -206,7 +213,7 @@ def ground(city: City) -> Ground:
         (1.0 - 0.5 * np.clip(_district(tall, 60.0) / 12.0, 0.0, 1.0)).astype("float32"),
         _district(sealed.astype("float32"), 800.0),
         _district(green.astype("float32"), 250.0),
-        seed, float(latitude), float(longitude),
+        _lasting(grid, seed), seed, float(latitude), float(longitude),
     )  # fmt: skip
 
 
@@ -248,23 +255,24 @@ def reflectance(ground: Ground, band: int, green: Field) -> Field:
     Vegetation that is not green looks like dry straw; each object has its own brightness.
     """
     table = lookup("reflectance")[:, band]
-    dry = table.copy()
-    for name in ("grass", "crop", "tree", "forest"):
-        dry[CODE[name]] = table[CODE["stubble"]]
-    leafy = (table != dry)[ground.code]
-    mixed = np.where(leafy, green * table[ground.code] + (1 - green) * dry[ground.code], 0.0)
-    base = np.where(leafy, mixed, table[ground.code])
-    return (base * (1.0 + ground.table("variability") * ground.objects)).astype("float32")
+    dry = _without_leaves(table)
+    base = dry[ground.code] + green * (table - dry)[ground.code]
+    return np.asarray(base * (1.0 + ground.table("variability") * ground.objects))
 
 
 def emissivity(ground: Ground, band: int, green: Field) -> Field:
     """True emissivity (1) in TIRS band 10 or 11, fine grid."""
     table = lookup(f"emissivity_b{band}")
-    dry = table[CODE["stubble"]]
-    leafy = np.isin(ground.code, _codes(lambda m: m.is_vegetation))
-    own = table[ground.code] + ground.table("emissivity_spread") * ground.objects
-    mixed = np.where(leafy, green * own + (1.0 - green) * dry, own)
-    return np.clip(mixed, 0.2, 0.995).astype("float32")
+    dry = _without_leaves(table)
+    base = dry[ground.code] + green * (table - dry)[ground.code]
+    return np.clip(base + ground.table("emissivity_spread") * ground.objects, 0.2, 0.995)
+
+
+def _without_leaves(table: Field) -> Field:
+    """The property of each class when its leaves are dry: that of stubble for vegetation."""
+    dry = table.copy()
+    dry[_codes(lambda material: material.is_vegetation)] = table[CODE["stubble"]]
+    return dry
 
 
 # ------------------------------------------------------------------------------ sunlight
@@ -353,7 +361,7 @@ def _response(weather: Weather, sun: Sun) -> _Response:
     ripple = np.sqrt(order * 2.0 * np.pi / _DAY_S) * np.exp(0.25j * np.pi)
     admittance = np.nan_to_num(lookup("thermal_admittance"), nan=1000.0)[:, None, None]
     exchange = np.nan_to_num(lookup("exchange"), nan=1.0)[:, None, None]
-    h = exchange * (5.7 + 3.8 * weather.wind_m_s)
+    h = _ROUGH * exchange * (5.7 + 3.8 * weather.wind_m_s)
     left = (1.0 - np.linspace(0.0, 1.0, _SHARES))[None, :, None]
     ground_flux = admittance * ripple
     gain = left / (h + left * (radiative + ground_flux))
@@ -361,9 +369,7 @@ def _response(weather: Weather, sun: Sun) -> _Response:
     air = (gain * ground_flux * _harmonics(_air(weather), sun.hour)).real.sum(axis=2)
     loss = sky_radiation(mean_k, weather.vapour_hpa) - _STEFAN_BOLTZMANN * mean_k**4
     longwave = gain[:, :, 0].real * loss
-    return _Response(
-        sunshine.astype("float32"), longwave.astype("float32"), air.astype("float32")
-    )
+    return _Response(sunshine.astype("float32"), longwave.astype("float32"), air.astype("float32"))
 
 
 def surface_temperature(ground: Ground, weather: Weather, sun: Sun, label: str) -> Field:
@@ -410,16 +416,17 @@ def _local_air(ground: Ground, weather: Weather, sun: Sun) -> Field:
     )
 
 
+def _lasting(grid: GeoBox, seed: int) -> Field:
+    rng = generator(seed, "lst")
+    wide = smooth_noise(grid.shape, 250.0, FINE_M, rng)
+    return 0.5 * wide + 0.35 * smooth_noise(grid.shape, 40.0, FINE_M, rng)
+
+
 def _noise(ground: Ground, label: str) -> Field:
-    """What no equation explains [K]: half of it the same on every date."""
-    lasting, passing = generator(ground.seed, "lst"), generator(ground.seed, "lst " + label)
-    shape = ground.code.shape
-    return (
-        0.5 * smooth_noise(shape, 250.0, FINE_M, lasting)
-        + 0.35 * smooth_noise(shape, 40.0, FINE_M, lasting)
-        + 0.5 * smooth_noise(shape, 700.0, FINE_M, passing)
-        + 0.25 * smooth_noise(shape, 40.0, FINE_M, passing)
-    ).astype("float32")
+    """What no equation explains [K]: about half of it the same on every date."""
+    rng = generator(ground.seed, "lst " + label)
+    wide = smooth_noise(ground.grid.shape, 700.0, FINE_M, rng)
+    return ground.lasting + 0.5 * wide + 0.25 * smooth_noise(ground.grid.shape, 40.0, FINE_M, rng)
 
 
 def radiant_mean(temperature_k: Field, factor: int) -> Field:

@@ -171,9 +171,9 @@ class LandsatPicture:
         """
         view = self.view
         blocks = utm_grid(view.grid, 100.0, 37.0)
-        true = Sampler.between(view.grid, blocks).read(blur(view.emissivity(10), 90.0, 10.0))
+        true = Sampler.between(view.grid, blocks).read(blur(view.emissivity(10), 150.0, 10.0))
         error = smooth_noise(blocks.shape, 200.0, 100.0, view.rng("aster"))
-        wrong = np.clip(0.97 + 0.8 * (true - 0.97) + 0.006 * error, 0.5, 0.995)
+        wrong = np.clip(0.97 + 0.7 * (true - 0.97) + 0.006 * error, 0.5, 0.995)
         spread = np.clip(0.004 + 0.1 * np.abs(true - 0.985), 0.0, 0.05)
         onto = Sampler.between(blocks, self.grid)
         return (

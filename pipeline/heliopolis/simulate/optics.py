@@ -179,11 +179,19 @@ def smooth_noise(
     noise = ndimage.gaussian_filter(
         rng.standard_normal(small), length_m / (cell_m * step), mode="wrap"
     )
-    noise = (noise - noise.mean()) / noise.std()
-    if step > 1:
-        at = np.indices(shape, dtype="float32") / step + 1.0
-        noise = ndimage.map_coordinates(noise, at, order=1, mode="nearest")
-    return np.asarray(noise[: shape[0], : shape[1]], dtype="float32")
+    noise = ((noise - noise.mean()) / noise.std()).astype("float32")
+    rows, cols = (_linear(wanted, step, have) for wanted, have in zip(shape, small, strict=True))
+    return np.asarray(rows @ noise @ cols.T)
+
+
+def _linear(size: int, step: int, knots: int) -> Field:
+    """Matrix that interpolates linearly from ``knots`` values to ``size``, ``step`` apart."""
+    at = np.arange(size) / step + 1.0
+    left = np.floor(at).astype("int64")
+    weights = np.zeros((size, knots), dtype="float32")
+    weights[np.arange(size), left] = 1.0 - (at - left)
+    weights[np.arange(size), left + 1] += at - left
+    return weights
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,7 @@ def clouds(
 ) -> Clouds:
     """Clouds that are detected over a share ``cover`` of ``grid``, and their shadows.
 
-    A random field with lengths of 900 m and 250 m is cut at the quantile that gives the cover;
+    A random field with lengths of 600 m and 170 m is cut at the quantile that gives the cover;
     the shadow is the same pattern moved away from the sun by ``h / tan(elevation)``.
     At night (sun below 5 degrees) there is no shadow.
     """
@@ -224,7 +232,7 @@ def clouds(
     reach = CLOUD_HEIGHT_M / math.tan(math.radians(sun_elevation_deg)) / cell if day else 0.0
     pad = math.ceil(reach) + 2
     shape = (grid.height + 2 * pad, grid.width + 2 * pad)
-    noise = smooth_noise(shape, 900.0, cell, rng) + 0.35 * smooth_noise(shape, 250.0, cell, rng)
+    noise = smooth_noise(shape, 600.0, cell, rng) + 0.5 * smooth_noise(shape, 170.0, cell, rng)
     inner = (slice(pad, pad + grid.height), slice(pad, pad + grid.width))
     threshold = float(np.quantile(noise[inner], 1.0 - min(cover, 1.0)))
     opacity = np.clip((noise - threshold) / 0.6 + DETECTED_OPACITY, 0.0, 1.0).astype("float32")

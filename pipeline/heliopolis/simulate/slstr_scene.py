@@ -25,7 +25,15 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from heliopolis.io.atomic import replacing, write_text
-from heliopolis.simulate.optics import Clouds, Field, Sampler, block_mean, blur, clouds, smooth_noise
+from heliopolis.simulate.optics import (
+    Clouds,
+    Field,
+    Sampler,
+    block_mean,
+    blur,
+    clouds,
+    smooth_noise,
+)
 from heliopolis.simulate.overpass import View
 from heliopolis.simulate.stac_catalog import file_asset, make_item
 
@@ -81,7 +89,8 @@ def scene_id(platform: str, acquired: datetime) -> str:
     """Identifier of the STAC item: the product's name without its tail."""
     start, stop = acquired - timedelta(seconds=90), acquired + timedelta(seconds=90)
     orbit = 127 if acquired.hour < 15 else 128
-    return f"S3{platform[-1]}_SL_2_LST_{start:%Y%m%dT%H%M%S}_{stop:%Y%m%dT%H%M%S}_0179_{orbit}_122_2160"
+    times = f"{start:%Y%m%dT%H%M%S}_{stop:%Y%m%dT%H%M%S}"
+    return f"S3{platform[-1]}_SL_2_LST_{times}_0179_{orbit}_122_2160"
 
 
 def product_name(item_id: str, acquired: datetime) -> str:
