@@ -93,7 +93,7 @@ class City:
         What it was made from.
     buildings
         ``building_id, use, roof, material (class name), eaves_m, height_m (ridge above ground),
-        base_z_m, detailed, geometry`` (outline at the eaves); detailed are those that touch the
+        base_z_m, axis_deg (direction of the ridge), detailed, geometry`` (outline at the eaves); detailed are those that touch the
         core, the others are boxes.
     planes
         Roof planes of the detailed buildings: ``plane_id, building_id, part (main|dormer),
@@ -173,7 +173,7 @@ class City:
         """
         self._centres(grid)
         out = np.zeros(grid.shape, dtype="uint8")
-        for polygons, codes in self._ground_layers:
+        for polygons, codes in self.ground_layers:
             burning.burn(out, grid, polygons, codes)
         xy = shapely.get_coordinates(self.trees.geometry.to_numpy())
         radius = self.trees["radius_m"].to_numpy()
@@ -185,7 +185,7 @@ class City:
         return out
 
     @cached_property
-    def _ground_layers(self) -> list[tuple[npt.NDArray[np.object_], npt.NDArray[np.uint8]]]:
+    def ground_layers(self) -> list[tuple[npt.NDArray[np.object_], npt.NDArray[np.uint8]]]:
         """Polygons and codes of the ground, from the bottom to the top."""
         streets, urban = self.streets, self.streets.kind != KIND["rural"]
         field_codes = _field_codes(self.spec.seed, streets)
@@ -213,7 +213,7 @@ class City:
     def _plant(self, top: F64, ground: F64, grid: GeoBox, x: F64, y: F64) -> None:
         """Raise forests and tree crowns in place."""
         forest = np.zeros(grid.shape, dtype="uint8")
-        polygons, codes = self._ground_layers[0]
+        polygons, codes = self.ground_layers[0]
         burning.burn(forest, grid, polygons[codes == CODE["forest"]], 1)
         canopy = ground + 14 + 2 * np.sin(x[None, :] / 3.1) * np.sin(y[:, None] / 2.7)
         np.maximum(top, canopy, out=top, where=forest == 1)
@@ -305,6 +305,7 @@ def _buildings(records: pd.DataFrame, landscape: Landscape, spec: CitySpec) -> g
             "height_m": records["eaves_m"].to_numpy(dtype="float64")
             + slope * records["width_m"].to_numpy(dtype="float64") / 2,
             "base_z_m": landscape.terrain(records["x"].to_numpy(), records["y"].to_numpy()),
+            "axis_deg": (90.0 - np.degrees(records["theta"].to_numpy(dtype="float64"))) % 180.0,
             "detailed": detailed,
             "simulated": True,
         },

@@ -154,9 +154,24 @@ def _terraced(site: Site) -> None:
                                roof="shed", pitch=float(rng.uniform(8, 18)),
                                material=str(rng.choice(["roof_tile", "roof_metal"])),
                                use="annex")  # fmt: skip
+                elif rng.random() < 0.5:
+                    site.pave(edge, s, s + width, front + depth, front + depth + 3, "concrete")
+                _garden(site, edge, s, s + width, front + depth + 4)
                 s += width
             s += float(rng.uniform(2.5, 7))
-    site.plant(int(rng.integers(6, 14)), 3, 8)
+    site.plant(int(rng.integers(12, 30)), 3, 9)
+
+
+def _garden(site: Site, edge: Edge, s0: float, s1: float, begin: float) -> None:
+    """A back garden up to the middle of the block: lawn, bed or meadow, and a hedge."""
+    stop = edge.depth / 2 - 0.5
+    if stop - begin < 3:
+        return
+    what = str(site.rng.choice(["grass", "grass", "grass", "bare_soil"]))
+    end = stop if what == "grass" else begin + 0.5 * (stop - begin)
+    site.pave(edge, s0, s1, begin, end, what)
+    if site.rng.random() < 0.6:
+        site.pave(edge, s0 - 0.4, s0 + 0.4, begin - 3, stop, "tree")
 
 
 def _detached(site: Site) -> None:
@@ -172,9 +187,12 @@ def _detached(site: Site) -> None:
             lot = float(rng.uniform(15, 21))
             if stop - s < lot:
                 break
+            site.pave(edge, s, s + lot, -0.5, edge.depth / 2, "grass")
+            if rng.random() < 0.7:
+                site.pave(edge, s - 0.4, s + 0.4, 0, edge.depth / 2, "tree")
             _villa(site, edge, s, lot, front + float(rng.uniform(0, 1.5)), room)
             s += lot
-    site.plant(int(rng.integers(12, 28)), 3, 11)
+    site.plant(int(rng.integers(25, 60)), 3, 12)
 
 
 def _villa(site: Site, edge: Edge, s: float, lot: float, front: float, room: float) -> None:
@@ -210,9 +228,12 @@ def _villa(site: Site, edge: Edge, s: float, lot: float, front: float, room: flo
                    pitch={"flat": 0.0, "shed": 10.0, "gable": 30.0}[kind],
                    material="roof_bitumen" if kind == "flat" else "roof_tile", across=True,
                    use="garage")  # fmt: skip
+    back = front + depth + (wing[2] if roof == "ell" else 0)
     if rng.random() < 0.4:
-        back = front + depth + (wing[2] if roof == "ell" else 0)
         site.pave(edge, begin + 1, begin + width - 1, back, back + 2.5, "concrete")
+    if room - back + front > 7 and rng.random() < 0.25:
+        site.pave(edge, begin + 0.5, begin + 8.5, back + 2.5, back + 6.5, "concrete")
+        site.pave(edge, begin + 1, begin + 8, back + 3, back + 6, "water")
 
 
 def _dense(site: Site) -> None:
@@ -244,7 +265,11 @@ def _dense(site: Site) -> None:
                        roof=roof, pitch=0.0 if roof == "flat" else float(rng.uniform(30, 42)),
                        material=str(rng.choice(cover)), use="apartments")  # fmt: skip
             s += width
-    site.plant(int(rng.integers(2, 7)), 4, 10)
+    middle = edge.depth / 2
+    if middle > 22 and high - low > 20:
+        what = str(rng.choice(["grass", "grass", "asphalt"]))
+        site.pave(edge, low + 4, high - 4, middle - 6, middle + 6, what)
+    site.plant(int(rng.integers(5, 16)), 4, 11)
 
 
 def _courtyard(site: Site, edge: Edge, s0: float, s1: float, depth: float) -> None:
@@ -271,7 +296,7 @@ def _slab(site: Site) -> None:
                        roof="flat", material=str(rng.choice(["roof_gravel", "roof_bitumen"])),
                        use="apartments")  # fmt: skip
             s += width + float(rng.uniform(8, 16))
-    site.plant(int(rng.integers(10, 22)), 6, 13)
+    site.plant(int(rng.integers(18, 40)), 6, 14)
 
 
 def _halls(site: Site) -> None:

@@ -99,7 +99,7 @@ def draw_streets(
     size = bounds[2] - bounds[0]
     reach = 0.75 * size + 200
     u, half_u = _lines(rng, reach, 85, 150)
-    v, half_v = _lines(rng, reach, 62, 95)
+    v, half_v = _lines(rng, reach, 54, 84)
     nodes = _warp(rng, landscape.centre, u, v)
     cells = np.stack(
         [nodes[:-1, :-1], nodes[1:, :-1], nodes[1:, 1:], nodes[:-1, 1:]], axis=2
