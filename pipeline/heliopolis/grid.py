@@ -79,7 +79,7 @@ def coarsen(grid: GeoBox, cell_m: float) -> GeoBox:
     """
     factor = zoom_factor(grid, cell_m)
     rows, cols = (math.ceil(n / factor) for n in grid.shape)
-    return GeoBox((rows, cols), grid.affine * grid.affine.scale(factor), grid.crs)
+    return GeoBox((rows, cols), grid.affine @ grid.affine.scale(factor), grid.crs)
 
 
 def zoom_factor(grid: GeoBox, cell_m: float) -> int:

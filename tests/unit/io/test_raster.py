@@ -1,0 +1,102 @@
+"""Rasters: mosaics, laziness, whole files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+from heliopolis.errors import GridError, InputError
+from heliopolis.io.atomic import replacing
+from heliopolis.io.raster import (
+    geobox_of,
+    raster_grid,
+    read_onto,
+    read_raster,
+    read_tags,
+    write_cog,
+)
+
+GRID = GeoBox.from_bbox((650000, 6860000, 656000, 6867000), "EPSG:2154", resolution=10)
+
+
+def field(grid: GeoBox = GRID) -> xr.DataArray:
+    values = np.random.default_rng(1).normal(30, 5, grid.shape).astype("float32")
+    values[3:7, 3:9] = np.nan
+    array = wrap_xr(values, grid)
+    array.attrs["units"] = "degC"
+    return array
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = write_cog(tmp_path / "a.tif", {"lst_c": field(), "n": field() * 0}, tags={"k": "v"})
+    back = read_raster(path)
+    assert geobox_of(back) == GRID
+    assert back["lst_c"].attrs["units"] == "degC"
+    assert read_tags(path)["k"] == "v"
+    np.testing.assert_array_equal(back["lst_c"], field())
+    with rasterio.open(path) as source:
+        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_lazy_equals_eager_and_computes_nothing_early(tmp_path: Path) -> None:
+    path = write_cog(tmp_path / "a.tif", {"lst_c": field()})
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("computed early")
+
+    with dask.config.set(scheduler=forbidden):
+        lazy = read_raster(path, chunks=256)
+        warmer = lazy + 1
+    eager = read_raster(path)
+    xr.testing.assert_identical(lazy.compute(), eager)
+    write_cog(tmp_path / "b.tif", warmer)
+    np.testing.assert_array_equal(read_raster(tmp_path / "b.tif")["lst_c"], eager["lst_c"] + 1)
+
+
+@pytest.mark.parametrize("chunks", [None, 100, 333])
+def test_mosaic_equals_the_whole(tmp_path: Path, chunks: int | None) -> None:
+    whole = field()
+    write_cog(tmp_path / "l.tif", {"v": whole[:, :310]})
+    write_cog(tmp_path / "r.tif", {"v": whole[:, 290:]})
+    back = read_onto([tmp_path / "l.tif", tmp_path / "r.tif"], GRID, chunks=chunks)
+    np.testing.assert_array_equal(back["v"], whole)
+
+
+def test_beyond_the_edge_is_unknown(tmp_path: Path) -> None:
+    write_cog(tmp_path / "a.tif", {"v": field()})
+    away = GeoBox.from_bbox((700000, 6860000, 701000, 6861000), "EPSG:2154", resolution=10)
+    assert bool(read_onto([tmp_path / "a.tif"], away)["v"].isnull().all())
+
+
+def test_a_raster_without_crs_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8") as out:
+        out.write(np.ones((1, 4, 4), "uint8"))
+    with pytest.raises(GridError, match=r"plain\.tif"):
+        raster_grid(path)
+
+
+def test_a_missing_file_or_band_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.tif"):
+        read_raster(tmp_path / "absent.tif")
+    write_cog(tmp_path / "a.tif", {"v": field()})
+    with pytest.raises(InputError, match="no band 'w'"):
+        read_raster(tmp_path / "a.tif", ["w"])
+
+
+def test_nothing_half_written_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("new, but")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
