@@ -123,8 +123,8 @@ class LandsatPicture:
         native = native.pad(2)
         taken = Sampler.between(view.grid, native).read(blur(seen, PSF_FWHM_M, 10.0))
         noise = NEDT_K[band] * float(k.radiance(300.5) - k.radiance(299.5))
-        taken = taken + noise * view.rng(f"nedt {band}").standard_normal(native.shape)
-        return Sampler.between(native, self.grid).read(taken, order=3).astype("float32")
+        taken += (noise * view.rng(f"nedt {band}").standard_normal(native.shape)).astype("float32")
+        return Sampler.between(native, self.grid).read(taken, order=3)
 
     def reflectance(self, index: int) -> Field:
         """Surface reflectance under clouds (1) in a band of `materials.OPTICAL_BANDS`, 30 m."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ Mask = NDArray[np.bool_]
 _FWHM_TO_SIGMA = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))
 #: Mean slope of a hemispheric path through the air relative to the vertical one (Elsasser 1942).
 _DIFFUSIVITY = 1.66
+#: Pictures go this far beyond the city, with the values of its edge [m].
+MARGIN_M = 120.0
 #: Height of the cloud base that throws the shadow [m].
 CLOUD_HEIGHT_M = 1500.0
 #: Temperature of the cloud tops [K].
@@ -137,7 +140,15 @@ def block_mean(field: Field, factor: int) -> Field:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Positions of one grid's cell centres in another grid, computed once and used often."""
+    """Positions of one grid's cell centres in another grid, computed once and used often.
+
+    Attributes
+    ----------
+    rows, cols
+        Fractional indices in the source grid.
+    inside
+        Whether a position lies in the source grid or within `MARGIN_M` of it.
+    """
 
     rows: NDArray[np.float64]
     cols: NDArray[np.float64]
@@ -147,7 +158,7 @@ class Sampler:
     def between(cls, source: GeoBox, target: GeoBox) -> Sampler:
         """Sampler that reads fields on ``source`` at the cell centres of ``target``."""
         j, i = np.meshgrid(np.arange(target.width) + 0.5, np.arange(target.height) + 0.5)
-        x, y = target.affine * (j, i)
+        x, y = (np.asarray(axis) for axis in target.affine * (j, i))
         return cls.at_points(source, x, y, str(target.crs))
 
     @classmethod
@@ -158,7 +169,10 @@ class Sampler:
         if crs != str(source.crs):
             x, y = Transformer.from_crs(crs, str(source.crs), always_xy=True).transform(x, y)
         cols, rows = ~source.affine * (x, y)
-        inside = (rows >= 0) & (rows <= source.height) & (cols >= 0) & (cols <= source.width)
+        margin = MARGIN_M / abs(source.resolution.x)
+        inside = (np.abs(rows - source.height / 2) <= source.height / 2 + margin) & (
+            np.abs(cols - source.width / 2) <= source.width / 2 + margin
+        )
         return cls(rows - 0.5, cols - 0.5, inside)
 
     def read(self, field: Field, order: int = 1) -> Field:
@@ -171,7 +185,7 @@ class Sampler:
 
 # ---------------------------------------------------------------------------- noise and clouds
 def smooth_noise(
-    shape: tuple[int, int], length_m: float, cell_m: float, rng: np.random.Generator
+    shape: Sequence[int], length_m: float, cell_m: float, rng: np.random.Generator
 ) -> Field:
     """Gaussian noise of mean 0 and standard deviation 1 with correlation length ``length_m``."""
     step = max(1, int(length_m / (2.0 * cell_m)))

@@ -28,7 +28,7 @@ from heliopolis.simulate.heat_truth import (
     surface_temperature,
 )
 from heliopolis.simulate.materials import CODE
-from heliopolis.simulate.optics import Clouds, Field, Mask, block_mean, clouds, generator
+from heliopolis.simulate.optics import MARGIN_M, Clouds, Field, Mask, block_mean, clouds, generator
 
 _FACTOR = round(TRUTH_M / FINE_M)
 
@@ -129,14 +129,14 @@ class View:
 
 
 def utm_grid(ground: GeoBox, cell_m: float, corner_m: float = 0.0) -> GeoBox:
-    """North-up grid in the UTM zone of ``ground`` that covers it.
+    """North-up grid in the UTM zone of ``ground`` that covers it with a margin of `MARGIN_M`.
 
     Corners lie on multiples of ``cell_m`` plus ``corner_m`` [m].
     """
     centre = ground.extent.centroid.to_crs("EPSG:4326").coords[0]
     zone = int((centre[0] + 180.0) // 6.0) + 1
     crs = f"EPSG:{(32600 if centre[1] >= 0 else 32700) + zone}"
-    box = ground.footprint(crs).boundingbox
+    box = ground.pad(round(MARGIN_M / abs(ground.resolution.x))).footprint(crs).boundingbox
     west, south = (math.floor((v - corner_m) / cell_m) for v in (box.left, box.bottom))
     east, north = (math.ceil((v - corner_m) / cell_m) for v in (box.right, box.top))
     corners = tuple(v * cell_m + corner_m for v in (west, south, east, north))
