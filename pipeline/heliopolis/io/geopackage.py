@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
-from heliopolis.errors import GridError, InputError
+from heliopolis.errors import GridError
 from heliopolis.io.atomic import replacing
 from heliopolis.io.qml import Geometry, qml
 from heliopolis.variables import Variable, conform, layer_fields
@@ -108,40 +107,6 @@ def write_geopackage(
             base.execute("PRAGMA journal_mode=DELETE")
             base.execute("VACUUM")
     return path
-
-
-def write_layers(path: Path, layers: Mapping[str, gpd.GeoDataFrame]) -> Path:
-    """Write intermediate layers as they are (no dictionary, no style), whole or not at all."""
-    with replacing(path) as target:
-        for name, table in layers.items():
-            _append(target, name, _ready(name, table))
-        with closing(sqlite3.connect(target)) as base:
-            base.execute("PRAGMA journal_mode=DELETE")
-    return path
-
-
-def read_layer(path: Path | str, layer: str | None = None) -> gpd.GeoDataFrame:
-    """Read a vector layer; a clear `InputError` names the file and the layers it has."""
-    try:
-        found = pyogrio.read_dataframe(path, layer=layer, fid_as_index=False)
-    except DataSourceError as error:
-        raise InputError(
-            "the vector file cannot be opened", where=str(path), remedy=str(error)
-        ) from error
-    except DataLayerError as error:
-        raise InputError(
-            f"the file has no layer {layer!r}",
-            where=str(path),
-            remedy="Its layers are: " + ", ".join(layer_names(path)),
-        ) from error
-    if not isinstance(found, gpd.GeoDataFrame):
-        raise InputError("the layer has no geometry", where=f"{path}: {layer or 'first layer'}")
-    return found
-
-
-def layer_names(path: Path | str) -> list[str]:
-    """Names of the layers of a vector file."""
-    return [str(row[0]) for row in pyogrio.list_layers(path)]
 
 
 def _ready(name: str, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -9,7 +9,7 @@ from heliopolis.io.qml import Geometry, qml
 from heliopolis.legend import Scale
 
 if TYPE_CHECKING:
-    from matplotlib.colors import BoundaryNorm, ListedColormap
+    from matplotlib.colors import BoundaryNorm, Colormap
 
 __all__ = ["Geometry", "colours", "qml", "raster_pipe"]
 
@@ -52,7 +52,7 @@ def raster_pipe(scale: Scale, language: str, band: int = 1) -> ET.Element:
     return pipe
 
 
-def colours(scale: Scale) -> tuple[ListedColormap, BoundaryNorm]:
+def colours(scale: Scale) -> tuple[Colormap, BoundaryNorm]:
     """Colour map and norm for matplotlib, with open classes at both ends."""
     from matplotlib.colors import BoundaryNorm, ListedColormap
 

@@ -1,0 +1,278 @@
+"""Where both halves meet: what is known of a roof's planes and of the heat, for each building.
+
+Plain tables and arrays in and out; `heliopolis.steps.publish` reads and writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+import xarray as xr
+from exactextract import exact_extract
+from exactextract.raster import NumPyRasterSource
+
+from heliopolis.errors import InputError
+
+#: Fields that add up from planes to buildings.
+SUMMED = (
+    "usable_m2",
+    "n_panels",
+    "capacity_kwp",
+    "energy_kwh_year_p50",
+    "energy_kwh_year_p90",
+    *(f"energy_kwh_month_{month:02d}" for month in range(1, 13)),
+)
+_GRADES = ("BASE", "MEDIUM", "HIGH")
+#: Below this share of valid cells under a footprint the heat of the building is unknown.
+MIN_COVERED = 0.5
+#: A roof is flat, for the rule of the best use, up to this tilt [deg].
+FLAT_DEG = 10.0
+#: Share of the area's good specific yield (its 90th percentile) from which panels come first.
+GOOD_YIELD = 0.7
+#: Smallest system that is worth a look [kWp].
+MIN_CAPACITY_KWP = 1.0
+#: Peers have a footprint within this factor, and there are at least so many of them.
+PEER_FACTOR, MIN_PEERS = 1.5, 5
+
+
+def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
+    """Sums and means of the roof planes of each building.
+
+    Energy, capacity, panels and usable area are summed. The prudent estimate of a building is
+    the sum of those of its planes too: their errors come from the same weather and the same
+    model, so they are fully correlated and do not average out. Height is weighted by footprint,
+    irradiation by usable area, shading by capacity. The quality is the grade that at least half
+    of the plane area reaches.
+
+    Parameters
+    ----------
+    planes
+        Declared fields of ``roof_planes``.
+
+    Returns
+    -------
+    DataFrame
+        One row for each ``building_id`` (the index); NaN where no plane has the value.
+    """
+    grouped = planes.groupby("building_id", sort=True)
+    known = [name for name in SUMMED if name in planes.columns]
+    made = grouped[known].sum(min_count=1)
+    made["n_planes"] = grouped.size()
+    for name, weight in (
+        ("height_m", "footprint_m2"),
+        ("poa_kwh_m2_year", "usable_m2"),
+        ("shading_loss", "capacity_kwp"),
+        ("tilt_deg", "area_m2"),
+    ):
+        if name in planes.columns and weight in planes.columns:
+            made[name] = _weighted(planes, name, weight)
+    made["flat_share"] = _flat_share(planes)
+    if "quality" in planes.columns:
+        made["quality"] = _grade(planes)
+    if "surveyed" in planes.columns:
+        made["surveyed"] = grouped["surveyed"].any()
+    if {"energy_kwh_year_p50", "capacity_kwp"} <= set(made.columns):
+        capacity = made["capacity_kwp"].where(made["capacity_kwp"] > 0)
+        made["specific_yield_kwh_kwp"] = made["energy_kwh_year_p50"] / capacity
+    return made
+
+
+def _weighted(planes: pd.DataFrame, name: str, weight: str) -> pd.Series:
+    """Weighted mean for each building; NaN where all weights are zero or missing."""
+    valid = planes[name].notna() & (planes[weight] > 0)
+    weights = planes[weight].where(valid)
+    keys = planes["building_id"]
+    total = weights.groupby(keys).sum(min_count=1)
+    return (planes[name] * weights).groupby(keys).sum(min_count=1) / total
+
+
+def _flat_share(planes: pd.DataFrame) -> pd.Series:
+    """Share of the plane area that is flat."""
+    keys = planes["building_id"]
+    flat = planes["area_m2"].where(planes["tilt_deg"] <= FLAT_DEG, 0.0)
+    return flat.groupby(keys).sum() / planes["area_m2"].groupby(keys).sum(min_count=1)
+
+
+def _grade(planes: pd.DataFrame) -> pd.Series:
+    """Grade that at least half of the plane area of a building reaches."""
+    keys = planes["building_id"]
+    total = planes["area_m2"].groupby(keys).sum()
+    made = pd.Series("BASE", index=total.index, dtype="object")
+    for level in (1, 2):
+        reached = planes["quality"].isin(_GRADES[level:])
+        share = planes["area_m2"].where(reached, 0.0).groupby(keys).sum() / total
+        made = made.mask(share >= 0.5, _GRADES[level])
+    return made
+
+
+def heat_of_buildings(buildings: gpd.GeoDataFrame, lst: xr.Dataset) -> pd.DataFrame:
+    """Land-surface temperature over each footprint, by exact area-weighted statistics.
+
+    Each cell counts with the part of it that the footprint covers, which matters where a
+    building is not much larger than a cell. The cells under one roof share one thermal
+    measurement, so their errors are fully correlated: the uncertainty is the weighted mean of
+    theirs, not divided by their number.
+
+    Parameters
+    ----------
+    buildings
+        Footprints, in the CRS of ``lst``.
+    lst
+        ``lst_median_c``, ``lst_sd_c`` and ``anomaly_c``, dims (y, x), on a north-up grid.
+
+    Returns
+    -------
+    DataFrame
+        ``lst_mean_c, lst_p90_c, lst_sd_c, anomaly_c``, index as ``buildings``; NaN where less
+        than half of the footprint has a valid value.
+    """
+    columns = ["lst_mean_c", "lst_p90_c", "lst_sd_c", "anomaly_c"]
+    made = pd.DataFrame(np.nan, index=buildings.index, columns=columns)
+    if buildings.empty:
+        return made
+    plain = gpd.GeoDataFrame(geometry=gpd.GeoSeries(buildings.geometry.array, crs=buildings.crs))
+    found = {
+        "lst_mean_c": _zonal(plain, lst["lst_median_c"], "mean"),
+        "lst_p90_c": _zonal(plain, lst["lst_median_c"], "quantile(q=0.9)"),
+        "lst_sd_c": _zonal(plain, lst["lst_sd_c"], "mean"),
+        "anomaly_c": _zonal(plain, lst["anomaly_c"], "mean"),
+    }
+    cell_m2 = abs(lst.odc.geobox.resolution.x * lst.odc.geobox.resolution.y)
+    covered = _zonal(plain, lst["lst_median_c"], "count") * cell_m2
+    enough = covered >= MIN_COVERED * plain.geometry.area.to_numpy()
+    for name, values in found.items():
+        made[name] = np.where(enough, values, np.nan)
+    return made
+
+
+def _zonal(shapes: gpd.GeoDataFrame, raster: xr.DataArray, statistic: str) -> Any:
+    west, south, east, north = raster.odc.geobox.boundingbox.bbox
+    source = NumPyRasterSource(
+        raster.to_numpy().astype("float64"),
+        *(west, south, east, north),
+        nodata=np.nan,
+        srs_wkt=shapes.crs.to_wkt(),
+    )
+    table = exact_extract(source, shapes, [statistic], output="pandas")
+    return table.iloc[:, 0].to_numpy(dtype="float64")
+
+
+def zone_of_buildings(buildings: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> pd.Series:
+    """Hot zone with the largest overlap; None outside; of equal overlaps the first identifier."""
+    found = pd.Series(None, index=buildings.index, dtype="object")
+    if buildings.empty or zones.empty:
+        return found
+    footprints, shapes = np.asarray(buildings.geometry.array), np.asarray(zones.geometry.array)
+    left, right = shapely.STRtree(shapes).query(footprints, predicate="intersects")
+    overlap = shapely.area(shapely.intersection(footprints[left], shapes[right]))
+    pairs = pd.DataFrame(
+        {"row": left, "zone": zones["zone_id"].astype(str).to_numpy()[right], "overlap": overlap}
+    )
+    pairs = pairs[pairs["overlap"] > 0].sort_values(
+        ["row", "overlap", "zone"], ascending=[True, False, True]
+    )
+    first = pairs.drop_duplicates("row")
+    found.iloc[first["row"].to_numpy()] = first["zone"].to_numpy()
+    return found
+
+
+def best_use(table: pd.DataFrame, *, heat_known: bool) -> pd.Series:
+    """First use to look at for each roof, by a declared rule.
+
+    Panels come first where at least 1 kWp fits and the specific yield reaches 70 % of the good
+    yield of the area (its 90th percentile). A roof is flat where at least half of its planes'
+    area is tilted by 10 degrees or less, and hot where the building lies in a hot zone.
+
+    ======  =====  ===  ====================================
+    panels  flat   hot  use
+    ======  =====  ===  ====================================
+    yes     yes    yes  ``pv_and_green``
+    yes     else        ``pv``
+    no      yes    yes  ``green_roof``
+    no      no     yes  ``cool_roof``
+    no             no   ``none``
+    ======  =====  ===  ====================================
+
+    NULL where the roof has no plane, or where panels do not come first and the heat is unknown.
+    """
+    good = table["specific_yield_kwh_kwp"].quantile(0.9)
+    panels = (table["capacity_kwp"] >= MIN_CAPACITY_KWP) & (
+        table["specific_yield_kwh_kwp"] >= GOOD_YIELD * good
+    )
+    flat = table["flat_share"] >= 0.5
+    hot = table["zone_id"].notna()
+    choices = np.select(
+        [panels & flat & hot, panels, flat & hot, hot],
+        ["pv_and_green", "pv", "green_roof", "cool_roof"],
+        default="none",
+    )
+    made = pd.Series(choices, index=table.index, dtype="object")
+    unknown = table["flat_share"].isna() | table["capacity_kwp"].isna()
+    heat_of = table["lst_mean_c"].notna() | hot if heat_known else pd.Series(False, table.index)
+    return made.mask(unknown | (~panels & ~heat_of), None)
+
+
+def peer_percentile(footprint_m2: pd.Series, energy_kwh: pd.Series) -> pd.Series:
+    """Percentage of peers that yield as much or less energy per square metre of footprint.
+
+    Peers are the buildings with a footprint within a factor of 1.5, the building itself
+    included; NaN where it has fewer than five, or no energy.
+    """
+    made = pd.Series(np.nan, index=footprint_m2.index)
+    valid = energy_kwh.notna() & (footprint_m2 > 0)
+    if not valid.any():
+        return made
+    area = footprint_m2[valid].to_numpy(dtype="float64")
+    order = np.argsort(area, kind="stable")
+    area = area[order]
+    density = energy_kwh[valid].to_numpy(dtype="float64")[order] / area
+    first = np.searchsorted(area, area / PEER_FACTOR, side="left")
+    last = np.searchsorted(area, area * PEER_FACTOR, side="right")
+    shares = np.full(len(area), np.nan)
+    for i, (low, high) in enumerate(zip(first, last, strict=True)):
+        if high - low >= MIN_PEERS:
+            shares[i] = 100.0 * np.mean(density[low:high] <= density[i])
+    back = np.empty(len(area))
+    back[order] = shares
+    made[valid] = back
+    return made
+
+
+def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float = 1e-3) -> None:
+    """Energy is neither lost nor made between planes and buildings.
+
+    Raises
+    ------
+    InputError
+        Where a plane belongs to no building, a plane stands twice, or the sums differ by more
+        than ``tolerance``.
+    """
+    twice = planes["plane_id"][planes["plane_id"].duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{len(twice)} roof planes stand in more than one tile, such as {twice.iloc[0]}",
+            where="layer roof_planes",
+            remedy="Delete the folder work/solar and run again",
+        )
+    strange = ~planes["building_id"].isin(buildings["building_id"])
+    if strange.any():
+        raise InputError(
+            f"{int(strange.sum())} roof planes belong to no building, such as "
+            f"{planes['plane_id'][strange].iloc[0]}",
+            where="layer roof_planes",
+            remedy="Delete the folders work/planes and work/solar and run again",
+        )
+    name = "energy_kwh_year_p50"
+    if name not in planes.columns:
+        return
+    ours, theirs = float(buildings[name].sum()), float(planes[name].sum())
+    if abs(ours - theirs) > tolerance * max(abs(theirs), 1.0):
+        raise InputError(
+            f"the buildings sum up to {ours:.0f} kWh a year, their planes to {theirs:.0f}",
+            where="rooftop_pv",
+            remedy="Please report this with the configuration",
+        )
