@@ -79,17 +79,34 @@ def horizon(
         float32, dims (direction, y, x); 0 where nothing rises above the observer (the sky ends
         at the horizontal), NaN where ``where`` is false or there is no observer.
     """
+    wanted = np.isfinite(dsm if observers is None else observers)
+    if where is not None:
+        wanted &= where.astype(bool)
+    out = np.full((directions, *dsm.shape), np.nan, dtype=np.float32)
+    out[:, wanted] = horizon_of_cells(
+        dsm, resolution_m, wanted, directions, max_distance_m, observers=observers
+    )
+    return out
+
+
+def horizon_of_cells(
+    dsm: FloatArray,
+    resolution_m: float,
+    where: FloatArray,
+    directions: int = 36,
+    max_distance_m: float | None = None,
+    *,
+    observers: FloatArray | None = None,
+) -> FloatArray:
+    """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell)."""
     if dsm.ndim != 2 or not resolution_m > 0 or directions < 1:
         raise ValueError("dsm must be two-dimensional, resolution_m and directions positive")
     heights = np.where(np.isfinite(dsm), dsm, _VOID).astype(np.float32)
     eyes = heights if observers is None else observers.astype(np.float32)
-    wanted = np.isfinite(dsm if observers is None else observers)
-    if where is not None:
-        wanted &= where.astype(bool)
-    rows, cols = np.nonzero(wanted)
+    rows, cols = np.nonzero(where)
     limit = math.hypot(*dsm.shape) * resolution_m if max_distance_m is None else max_distance_m
     small, large = _block_maxima(heights, _SMALL), _block_maxima(heights, _LARGE)
-    out = np.full((directions, *dsm.shape), np.nan, dtype=np.float32)
+    out = np.empty((directions, rows.size), dtype=np.float32)
     for k in range(directions):
         row_step, col_step, stride = _line(k * 360.0 / directions)
         steps = int(limit / (stride * resolution_m) + 1e-6)
@@ -98,7 +115,7 @@ def horizon(
         tangents = _march(
             heights, near, far, eyes, rows, cols, row_step, col_step, stride * resolution_m, steps
         )
-        out[k, rows, cols] = np.degrees(np.arctan(tangents))
+        out[k] = np.degrees(np.arctan(tangents))
     return out
 
 
@@ -148,11 +165,11 @@ def _march(  # type: ignore[no-untyped-def]  # pragma: no cover
             x = cols[i] + j * col_step
             if y < 0 or x < 0 or y > height - 1 or x > width - 1:
                 break
-            y0 = int(math.floor(y + 1e-9))
-            x0 = int(math.floor(x + 1e-9))
+            y0 = math.floor(y + 1e-9)
+            x0 = math.floor(x + 1e-9)
             # The cell from which a whole block of steps, neighbours included, runs forward.
-            yb = y0 if row_step >= 0 else int(math.ceil(y - 1e-9))
-            xb = x0 if col_step >= 0 else int(math.ceil(x - 1e-9))
+            yb = y0 if row_step >= 0 else math.ceil(y - 1e-9)
+            xb = x0 if col_step >= 0 else math.ceil(x - 1e-9)
             distance = j * stride_m
             if far[yb // _LARGE, xb // _LARGE] - z <= best * distance:
                 j += _LARGE - 2
