@@ -20,9 +20,9 @@ def cell_centres(grid: GeoBox) -> tuple[F64, F64]:
     """Coordinates of the columns (x) and rows (y) of a north-up grid [m]."""
     affine = grid.affine
     rows, cols = grid.shape
-    x = affine.c + affine.a * (np.arange(cols) + 0.5)
-    y = affine.f + affine.e * (np.arange(rows) + 0.5)
-    return x, y
+    x = affine.c + affine.a * (np.arange(cols, dtype="float64") + 0.5)
+    y = affine.f + affine.e * (np.arange(rows, dtype="float64") + 0.5)
+    return np.asarray(x, "float64"), np.asarray(y, "float64")
 
 
 def edges_of(polygons: npt.NDArray[np.object_]) -> tuple[F64, I64]:

@@ -42,10 +42,8 @@ def footprints(city: City, seed: int) -> gpd.GeoDataFrame:
     rng = np.random.default_rng([seed, 51])
     true = core_buildings(city)
     shift = _shifts(rng, true)
-    moved = [
-        shapely.transform(polygon, lambda xy, by=by: xy + by)
-        for polygon, by in zip(true.geometry, shift, strict=True)
-    ]
+    xy, owner = shapely.get_coordinates(true.geometry.to_numpy(), return_index=True)
+    moved = shapely.set_coordinates(true.geometry.to_numpy().copy(), xy + shift[owner])
     known = true.assign(geometry=moved)[["building_id", "simulated", "geometry"]]
     known = known[~_chosen(rng, len(known), MISSING)]
     gone = _vanished(rng, city, true, round(VANISHED * len(known)))

@@ -93,8 +93,8 @@ class City:
         What it was made from.
     buildings
         ``building_id, use, roof, material (class name), eaves_m, height_m (ridge above ground),
-        base_z_m, axis_deg (direction of the ridge), detailed, geometry`` (outline at the eaves); detailed are those that touch the
-        core, the others are boxes.
+        base_z_m, axis_deg (direction of the ridge), detailed, geometry`` (outline at the eaves);
+        detailed are those that touch the core, the others are boxes.
     planes
         Roof planes of the detailed buildings: ``plane_id, building_id, part (main|dormer),
         tilt_deg, azimuth_deg (downslope, clockwise from north, NaN when flat), material, a, b, c
@@ -251,7 +251,7 @@ def build_city(spec: CitySpec) -> City:
     landscape = Landscape.draw(rng, centre, spec.size_m, spec.core_m)
     streets = draw_streets(rng, landscape, spec.bounds, spec.core_m)
     development = develop(spec.seed, inset(streets.blocks, 1.8), streets.kind)
-    records = _standing(development.records, landscape, spec)
+    records = _standing(development.records, spec)
     buildings = _buildings(records, landscape, spec)
     planes, obstacles, panels = detail_core(records, buildings, spec.seed)
     buildings = _with_ridge(buildings, planes)
@@ -269,8 +269,8 @@ def build_city(spec: CitySpec) -> City:
     )
 
 
-def _standing(records: pd.DataFrame, landscape: Landscape, spec: CitySpec) -> pd.DataFrame:
-    """Records inside the extent and clear of the river."""
+def _standing(records: pd.DataFrame, spec: CitySpec) -> pd.DataFrame:
+    """Records inside the extent that stand on none before them."""
     west, south, east, north = spec.bounds
     reach = np.hypot(records["length_m"], records["width_m"]) / 2 + records["wing_l_m"]
     inside = (
@@ -279,7 +279,13 @@ def _standing(records: pd.DataFrame, landscape: Landscape, spec: CitySpec) -> pd
         & (records["y"] - reach > south)
         & (records["y"] + reach < north)
     )
-    return records[inside].reset_index(drop=True)
+    records = records[inside].reset_index(drop=True)
+    outlines = quads(_corners(records))
+    first, second = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    once = first < second
+    first, second = first[once], second[once]
+    shared = shapely.area(shapely.intersection(outlines[first], outlines[second]))
+    return records.drop(index=np.unique(second[shared > 0.05])).reset_index(drop=True)
 
 
 def _buildings(records: pd.DataFrame, landscape: Landscape, spec: CitySpec) -> gpd.GeoDataFrame:
@@ -336,9 +342,9 @@ def _with_ridge(buildings: gpd.GeoDataFrame, planes: gpd.GeoDataFrame) -> gpd.Ge
 def _trees(trees: F64, buildings: gpd.GeoDataFrame, spec: CitySpec) -> gpd.GeoDataFrame:
     """Trees inside the extent whose crowns touch no building."""
     west, south, east, north = spec.bounds
-    x, y, radius = trees[:, 0], trees[:, 1], trees[:, 2]
+    x, y = trees[:, 0], trees[:, 1]
     trees = trees[(x > west) & (x < east) & (y > south) & (y < north)]
-    points = shapely.points(trees[:, :2])
+    points = np.asarray(shapely.points(trees[:, :2]))
     index = shapely.STRtree(buildings.geometry.to_numpy())
     touching = index.query(points, predicate="dwithin", distance=trees[:, 2] + 0.4)[0]
     keep = np.ones(len(trees), dtype=bool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -18,9 +20,9 @@ def detail_core(
     records: pd.DataFrame, buildings: gpd.GeoDataFrame, seed: int
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Planes, obstacles and existing panels of the detailed buildings."""
-    planes: list[dict[str, object]] = []
-    obstacles: list[dict[str, object]] = []
-    panels: list[dict[str, object]] = []
+    planes: list[dict[str, Any]] = []
+    obstacles: list[dict[str, Any]] = []
+    panels: list[dict[str, Any]] = []
     for i in np.flatnonzero(buildings["detailed"].to_numpy()):
         r, b = records.iloc[i], buildings.iloc[i]
         rng = np.random.default_rng([seed, 11, int(i)])
@@ -49,7 +51,7 @@ def detail_core(
 
 def _row(
     part: Part, pose: tuple[float, float, float, float], building_id: str, k: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     polygon, a, b, c = part.to_world(*pose)
     return {
         "plane_id": f"{building_id}-{k + 1:02d}",
@@ -62,7 +64,7 @@ def _row(
     }
 
 
-def _planes(rows: list[dict[str, object]], crs: str) -> gpd.GeoDataFrame:
+def _planes(rows: list[dict[str, Any]], crs: str) -> gpd.GeoDataFrame:
     names = ["plane_id", "building_id", "part", "material", "a", "b", "c"]
     table = _table(rows, names, crs)
     slope = np.hypot(table["a"], table["b"])
@@ -73,21 +75,21 @@ def _planes(rows: list[dict[str, object]], crs: str) -> gpd.GeoDataFrame:
     return table
 
 
-def _table(rows: list[dict[str, object]], names: list[str], crs: str) -> gpd.GeoDataFrame:
+def _table(rows: list[dict[str, Any]], names: list[str], crs: str) -> gpd.GeoDataFrame:
     data = {name: [row[name] for row in rows] for name in names}
     geometry = [row["geometry"] for row in rows]
     return gpd.GeoDataFrame(data | {"simulated": [True] * len(rows)}, geometry=geometry, crs=crs)
 
 
 def _panels(
-    rng: np.random.Generator, roof: Roof, planes: list[dict[str, object]], building_id: str
-) -> list[dict[str, object]]:
+    rng: np.random.Generator, roof: Roof, planes: list[dict[str, Any]], building_id: str
+) -> list[dict[str, Any]]:
     """One rectangle of modules on the best plane, clear of edges and obstacles."""
     best = max(planes, key=_suitability)
     if _suitability(best) < 12:
         return []
-    polygon: shapely.Polygon = best["geometry"]  # type: ignore[assignment]
-    a, b = float(best["a"]), float(best["b"])  # type: ignore[arg-type]
+    polygon: shapely.Polygon = best["geometry"]
+    a, b = float(best["a"]), float(best["b"])
     if np.hypot(a, b) > 1e-6:
         turn = np.arctan2(a, -b)
     else:
@@ -111,13 +113,13 @@ def _panels(
     return []
 
 
-def _suitability(plane: dict[str, object]) -> float:
+def _suitability(plane: dict[str, Any]) -> float:
     """Area of a plane seen from above, weighted by how much it faces south."""
-    polygon: shapely.Polygon = plane["geometry"]  # type: ignore[assignment]
+    polygon: shapely.Polygon = plane["geometry"]
     if plane["part"] != "main":
         return 0.0
-    slope = float(np.hypot(plane["a"], plane["b"]))  # type: ignore[arg-type]
-    south = float(plane["b"]) / slope if slope > 1e-6 else 0.7  # type: ignore[arg-type]
+    slope = float(np.hypot(plane["a"], plane["b"]))
+    south = float(plane["b"]) / slope if slope > 1e-6 else 0.7
     return float(polygon.area) * max(0.0, south)
 
 

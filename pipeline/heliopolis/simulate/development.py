@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from heliopolis.simulate.burning import F64
+from heliopolis.simulate.burning import F64, I64
 from heliopolis.simulate.materials import CODE
 from heliopolis.simulate.streets import KIND, KINDS
 
@@ -410,7 +410,7 @@ class Development:
     trees: F64
 
 
-def develop(seed: int, corners: F64, kind: F64) -> Development:
+def develop(seed: int, corners: F64, kind: I64) -> Development:
     """Build on every block; each block has its own random stream."""
     buildings: list[tuple[object, ...]] = []
     patches: list[tuple[F64, int]] = []

@@ -17,18 +17,17 @@ def draw_places(
 ) -> gpd.GeoDataFrame:
     """Places of the city: ``place_id, name, kind, geometry``."""
     rng = np.random.default_rng([seed, 3])
-    rows: list[tuple[str, str, str, shapely.Geometry]] = []
+    rows: list[tuple[str, str, str, shapely.Polygon]] = []
     for k, cell in enumerate(_districts(rng, bounds)):
         rows.append((f"D{k + 1:02d}", _name(rng), "district", cell))
     for label, kind in (("school", "S"), ("hospital", "H")):
         which = np.flatnonzero(streets.kind == KIND[label])
         near = which[np.argsort(streets.level[which], kind="stable")]
-        for k, (index, ground) in enumerate(zip(near, streets.polygons()[near], strict=True)):
+        for k, ground in enumerate(streets.polygons()[near]):
             college = label == "school" and k % 5 == 4
             what = "college" if college else label
             title = {"school": "Ecole", "college": "College", "hospital": "Hopital"}[what]
             rows.append((f"{kind}{k + 1:03d}", f"{title} {_name(rng)}", what, ground))
-            del index
     inside = shapely.box(*bounds)
     rows = [row for row in rows if inside.contains(row[3].buffer(-0.1))]
     table = gpd.GeoDataFrame(
@@ -44,7 +43,7 @@ def _districts(
     rng: np.random.Generator, bounds: tuple[float, float, float, float]
 ) -> list[shapely.Polygon]:
     """Cells of a Voronoi diagram, cut to the extent: smaller ones near the centre."""
-    west, south, east, north = bounds
+    west, south, east, _ = bounds
     half = (east - west) / 2
     count = int(np.clip(round((2 * half / 1000) ** 2 / 4), 6, 20))
     distance = half * np.sqrt(rng.uniform(0.01, 0.8, count))

@@ -13,9 +13,9 @@ from scipy import ndimage, sparse
 from heliopolis.simulate.burning import F64, burn, burn_crowns, burn_planes, cell_centres
 from heliopolis.simulate.city import City
 from heliopolis.simulate.materials import CODE, lookup
+from heliopolis.simulate.shadows import cast_shadow
 from heliopolis.simulate.streets import quads
 from heliopolis.simulate.traffic import CAR_COLOURS, parked_cars, road_marks
-from heliopolis.simulate.shadows import cast_shadow
 
 F32 = npt.NDArray[np.float32]
 

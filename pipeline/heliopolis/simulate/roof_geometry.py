@@ -7,6 +7,7 @@ rectangle, z above the eaves. Every plane is z = a x + b y + c.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import shapely
@@ -64,8 +65,8 @@ def outline_of(
     main = box(-length / 2, -width / 2, length / 2, width / 2)
     if roof == "ell":
         x, w, reach = wing
-        outline = shapely.union(main, box(x - w / 2, width / 2 - 1, x + w / 2, width / 2 + reach))
-        return Polygon(outline.exterior)
+        across = box(x - w / 2, width / 2 - 1, x + w / 2, width / 2 + reach)
+        return Polygon(shapely.get_exterior_ring(main.union(across)))
     if roof in ("courtyard", "flat_courtyard"):
         hole = _rectangle(length - 2 * ring, width - 2 * ring)
         return Polygon(main.exterior, [hole.exterior])
@@ -112,7 +113,9 @@ def _flat(rng: np.random.Generator, outline: Polygon) -> Roof:
     inner = outline.buffer(-PARAPET_M, join_style="mitre")
     if outline.area < 40 or inner.is_empty:
         return Roof(outline, [Part("main", outline, 0.0, 0.0, 0.0)])
-    parapet = Part("parapet", outline.difference(inner), 0.0, 0.0, float(rng.uniform(0.3, 0.9)))
+    parapet = Part(
+        "parapet", cast(Polygon, outline.difference(inner)), 0.0, 0.0, float(rng.uniform(0.3, 0.9))
+    )
     roof = Roof(outline, [Part("main", inner, 0.0, 0.0, 0.0)], [parapet])
     west, south, east, north = inner.bounds
     for _ in range(int(rng.poisson(min(4.0, outline.area / 180)))):
@@ -207,7 +210,7 @@ def _add_dormers(
             base = slope * front + wall
             dormer = Part("dormer", shape, 0.0, -sign * top, base + top * (width / 2 - front))
             main = roof.planes[side]
-            cut = main.polygon.difference(shape)
+            cut = cast(Polygon, main.polygon.difference(shape))
             roof.planes[side] = Part("main", cut, main.a, main.b, main.c)
             roof.planes.append(dormer)
 

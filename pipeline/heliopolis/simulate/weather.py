@@ -33,7 +33,7 @@ def write_weather(city: City, path: Path, year: int = 2025) -> Path:
         f"# longitude: {longitude:.5f}",
     ]
     table = data.round(3)
-    table.insert(0, "time", data.index.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    table.insert(0, "time", pd.DatetimeIndex(data.index).strftime("%Y-%m-%dT%H:%M:%SZ"))
     write_text(path, "\n".join(lines) + "\n" + table.to_csv(index=False, lineterminator="\n"))
     return path
 
