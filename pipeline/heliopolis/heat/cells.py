@@ -1,0 +1,80 @@
+"""From the fine grid to square cells and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import map_coordinates
+from scipy.signal import fftconvolve
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+def block_mean(values: Array, factor: int, min_share: float = 0.0) -> Array:
+    """Mean of the valid values in blocks of ``factor`` x ``factor`` cells.
+
+    Parameters
+    ----------
+    values
+        Field, dims (y, x), NaN where unknown; sizes need not be multiples of ``factor``.
+    factor
+        Side of a block [cells].
+    min_share
+        A block with a smaller valid share of its factor^2 cells is NaN.
+
+    Returns
+    -------
+    ndarray
+        float64, (ceil(y / factor), ceil(x / factor)).
+    """
+    blocks = _blocks(np.asarray(values, dtype="float64"), factor)
+    valid = np.isfinite(blocks)
+    count = valid.sum(axis=(1, 3))
+    total = np.where(valid, blocks, 0.0).sum(axis=(1, 3))
+    known = (count > 0) & (count >= min_share * factor**2)
+    return np.where(known, total / np.maximum(count, 1), np.nan)
+
+
+def _blocks(values: Array, factor: int) -> Array:
+    rows, cols = values.shape
+    padded = np.pad(values, ((0, -rows % factor), (0, -cols % factor)), constant_values=np.nan)
+    return padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
+
+
+def spread_linear(cells: Array, factor: int, shape: tuple[int, int]) -> Array:
+    """Bilinear interpolation of cell values onto a grid ``factor`` times finer.
+
+    Cells without a value take no part; beyond the outermost cell centres values are constant. A
+    fine cell whose nearest coarse cell has no value has none either.
+    """
+    if factor == 1:
+        return np.array(cells[: shape[0], : shape[1]], dtype="float64")
+    axes = [(np.arange(n) + 0.5) / factor - 0.5 for n in shape]
+    where = np.meshgrid(*axes, indexing="ij")
+    valid = np.isfinite(cells)
+    weight = map_coordinates(valid.astype("float64"), where, order=1, mode="nearest")
+    total = map_coordinates(np.where(valid, cells, 0.0), where, order=1, mode="nearest")
+    own = np.repeat(np.repeat(valid, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
+    return np.where(own & (weight > 0), total / np.where(weight > 0, weight, 1.0), np.nan)
+
+
+def disc_mean(values: Array, radius: float) -> Array:
+    """Mean of the valid values within ``radius`` [cells] of each valid cell, dims (y, x)."""
+    valid = np.isfinite(values)
+    if radius < 1 or not valid.any():
+        return np.array(values, dtype="float64")
+    reach = int(radius)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    kernel = (x * x + y * y <= radius * radius).astype("float64")
+    middle = float(np.asarray(values, dtype="float64")[valid].mean())
+    count = np.rint(_same(valid.astype("float64"), kernel))
+    total = _same(np.where(valid, values - middle, 0.0), kernel)
+    return np.where(valid, middle + total / np.maximum(count, 1.0), np.nan)
+
+
+def _same(field: Array, kernel: Array) -> Array:
+    half = (kernel.shape[0] - 1) // 2
+    full = fftconvolve(field, kernel, mode="full")
+    return np.asarray(full[half : half + field.shape[0], half : half + field.shape[1]])
