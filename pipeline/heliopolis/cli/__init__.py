@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +20,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+#: Command -> module of this package and function.
+_COMMANDS = {
+    "run": ("workflow", "run"),
+    "plan": ("workflow", "plan"),
+    "check": ("workflow", "check"),
+    "doctor": ("workflow", "doctor"),
+    "schema": ("workflow", "schema"),
+    "simulate": ("simulate", "simulate"),
+    "lst": ("lst", "lst"),
+    "slstr": ("slstr", "slstr"),
+    "sharpen": ("sharpen", "sharpen"),
+}
 
 
 def _version(wanted: bool) -> None:
@@ -52,20 +67,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _register() -> None:
-    from heliopolis.cli import workflow
+    from heliopolis.cli.options import MultiValueCommand
 
-    commands: dict[str, Any] = {
-        "run": workflow.run,
-        "plan": workflow.plan,
-        "check": workflow.check,
-        "doctor": workflow.doctor,
-        "schema": workflow.schema,
-    }
-    for name, function in commands.items():
-        settings = (
-            {"allow_extra_args": True, "ignore_unknown_options": False} if name == "run" else {}
-        )
-        app.command(name, context_settings=settings)(function)
+    for name, (module, function) in _COMMANDS.items():
+        command = getattr(importlib.import_module(f"heliopolis.cli.{module}"), function)
+        settings = {"allow_extra_args": True} if name == "run" else {}
+        kind = None if name == "run" else MultiValueCommand
+        app.command(name, cls=kind, context_settings=settings)(command)
 
 
 _register()
