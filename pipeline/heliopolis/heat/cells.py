@@ -37,6 +37,14 @@ def block_mean(values: Array, factor: int, min_share: float = 0.0) -> Array:
     return np.where(known, total / np.maximum(count, 1), np.nan)
 
 
+def block_sum(values: Array, factor: int) -> Array:
+    """Sum of the valid values in blocks of ``factor`` x ``factor`` cells; NaN where none is."""
+    blocks = _blocks(np.asarray(values, dtype="float64"), factor)
+    valid = np.isfinite(blocks)
+    total = np.where(valid, blocks, 0.0).sum(axis=(1, 3))
+    return np.where(valid.any(axis=(1, 3)), total, np.nan)
+
+
 def _blocks(values: Array, factor: int) -> Array:
     rows, cols = values.shape
     padded = np.pad(values, ((0, -rows % factor), (0, -cols % factor)), constant_values=np.nan)

@@ -1,0 +1,347 @@
+"""The step that makes the hot zones: cells, zones and places from the composite map."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+from odc.geo.geobox import GeoBox
+
+from heliopolis.config import Footprints, Heat, Places
+from heliopolis.errors import InputError, NoDataError
+from heliopolis.grid import zoom_factor
+from heliopolis.heat import hotspots, suhi
+from heliopolis.heat.cell_table import cell_table
+from heliopolis.heat.cells import block_mean, spread_linear
+from heliopolis.heat.coverage import coverage
+from heliopolis.heat.greening import plantable_share, vegetation_share
+from heliopolis.heat.places import empty_places, place_table
+from heliopolis.heat.zones import zone_labels, zone_table
+from heliopolis.io.geopackage import write_geopackage
+from heliopolis.io.raster import band_names, raster_grid, read_onto
+from heliopolis.io.vector import read_layer
+
+Array = npt.NDArray[np.floating[Any]]
+Fields = dict[str, Array | None]
+
+#: A heat cell counts where at least this share of it is known land inside the study area.
+MIN_CELL_SHARE = 0.5
+#: A pixel with more water than this is water.
+WATER = 0.5
+_LST_BANDS = {
+    "lst_median_c": "lst_c",
+    "lst_sd_c": "lst_sd_c",
+    "anomaly_c": "anomaly_c",
+    "n_obs": "n_obs",
+    "persistence": "persistence",
+    "effective_resolution_m": "effective_resolution_m",
+}
+#: Field and the optical bands that can hold it, best first.
+_OPTICAL_BANDS = {
+    "ndvi": ("ndvi",),
+    "albedo": ("albedo",),
+    "built": ("built", "class_built"),
+    "water": ("water", "class_water"),
+    "farmland": ("class_field",),
+}
+_log = logging.getLogger(__name__)
+
+
+def hot_zones(
+    *,
+    lst: Path,
+    boundary: Path,
+    optical: Path | None,
+    places: list[Path],
+    footprints: Path | None,
+    hot_zones: Path,
+    options: dict[str, Any],
+) -> None:
+    """Find the hot zones of the study area and rank its places.
+
+    Parameters
+    ----------
+    lst
+        Composite with the bands ``lst_median_c, lst_sd_c, anomaly_c, n_obs,
+        effective_resolution_m, persistence``.
+    boundary
+        Layer ``study_area``; ground outside it is not used.
+    optical
+        Predictors on any grid: ``ndvi, albedo, built, water, class_...``, as available.
+    places
+        Files with the places of ``options["places"]``.
+    footprints
+        Building footprints; without them it is not known what could be planted.
+    hot_zones
+        GeoPackage to write: ``hot_zones, heat_cells, places, study_area``.
+    options
+        Sections ``heat``, ``places``, ``report``, and ``provenance``; optionally ``footprints``,
+        and ``previous``, an earlier result whose zone identifiers are kept.
+
+    Raises
+    ------
+    NoDataError
+        When no land of the study area has a temperature.
+    """
+    heat = Heat.model_validate(options["heat"])
+    grid = raster_grid(lst)
+    area = read_layer(boundary, "study_area", crs=str(grid.crs))
+    fields = _fields(lst, optical, grid)
+    _mask(fields, area, grid)
+    _add_ground(fields, footprints, options, grid)
+    found = _find(fields, grid, heat, str(lst))
+    _spread(fields, found)
+    previous = _previous(options, grid)
+    zones = zone_table(
+        found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous
+    )
+    cells = cell_table(
+        found.spots,
+        {name: _land(field, fields) for name, field in fields.items()},
+        zones,
+        factor=found.factor,
+        affine=grid.affine,
+        crs=str(grid.crs),
+    )
+    ranked = _places(places, options, fields, zones, area, grid)
+    shown = _study_area(area, options)
+    layers = {"hot_zones": zones, "heat_cells": cells, "places": ranked, "study_area": shown}
+    method = _method(found, heat, fields, grid)
+    provenance = {**(options.get("provenance") or {}), "hot_zones": method}
+    language = (options.get("report") or {}).get("language", "en")
+    write_geopackage(hot_zones, layers, language=language, provenance=provenance)
+    _log.info("%d hot zones, %d places", len(zones), len(ranked))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Hot-spot statistics on the cells, and zone labels on the fine grid."""
+
+    spots: hotspots.HotSpots
+    labels: npt.NDArray[np.int32]
+    factor: int
+    detail_m: float
+    threshold_k: float
+
+
+def _fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
+    """Fields on the grid of ``lst``, float32, None where there is no such band."""
+    wanted = [band for band in _LST_BANDS if band in band_names(lst)]
+    for band in ("lst_median_c", "anomaly_c"):
+        if band not in wanted:
+            raise InputError(
+                f"the raster has no band {band!r}",
+                where=str(lst),
+                remedy="Give the composite that the workflow writes, lst.tif",
+            )
+    read = read_onto([lst], grid, bands=wanted)
+    fields: Fields = dict.fromkeys(_LST_BANDS.values())
+    fields |= {_LST_BANDS[band]: read[band].to_numpy() for band in wanted}
+    fields |= dict.fromkeys(_OPTICAL_BANDS)
+    if optical is not None:
+        present = band_names(optical)
+        chosen = {
+            name: band
+            for name, bands in _OPTICAL_BANDS.items()
+            for band in [next((one for one in bands if one in present), None)]
+            if band is not None
+        }
+        if chosen:
+            found = read_onto([optical], grid, bands=list(dict.fromkeys(chosen.values())))
+            fields |= {name: found[band].to_numpy() for name, band in chosen.items()}
+    return fields
+
+
+def _mask(fields: Fields, area: gpd.GeoDataFrame, grid: GeoBox) -> None:
+    """Set to NaN what lies outside the study area (by the centre of the cell)."""
+    union = shapely.union_all(np.asarray(area.geometry.array))
+    inside = _centres_in(union, grid)
+    for name, field in fields.items():
+        if field is not None:
+            fields[name] = np.where(inside, field, np.nan).astype("float32")
+
+
+def _centres_in(geometry: Any, grid: GeoBox) -> npt.NDArray[np.bool_]:
+    shapely.prepare(geometry)
+    rows, cols = grid.shape
+    x = grid.affine.c + (np.arange(cols) + 0.5) * grid.affine.a
+    out = np.zeros((rows, cols), dtype=bool)
+    for row in range(rows):
+        y = grid.affine.f + (row + 0.5) * grid.affine.e
+        out[row] = shapely.contains_xy(geometry, x, np.full(cols, y))
+    return out
+
+
+def _land(field: Array | None, fields: Fields) -> Array | None:
+    """``field`` without water."""
+    water = fields["water"]
+    if field is None or water is None or field is water:
+        return field
+    return np.where(water > WATER, np.nan, field)
+
+
+def _add_ground(
+    fields: Fields, footprints: Path | None, options: dict[str, Any], grid: GeoBox
+) -> None:
+    """Add the shares of vegetation, roofs and plantable ground, where they can be known."""
+    fields |= {"vegetation": None, "roof": None, "plantable": None}
+    if fields["ndvi"] is not None:
+        fields["vegetation"] = vegetation_share(fields["ndvi"])
+    if footprints is None:
+        return
+    section = options.get("footprints")
+    layer = Footprints.model_validate(section).layer if section else None
+    table = read_layer(footprints, layer, crs=str(grid.crs))
+    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])]
+    shapes = table.geometry.force_2d().make_valid(method="structure")
+    roof = coverage(shapes, (grid.height, grid.width), grid.affine).union_share()
+    fields["roof"] = roof
+    if fields["ndvi"] is not None:
+        fields["plantable"] = plantable_share(
+            fields["ndvi"], roof, water=fields["water"], excluded=fields["farmland"]
+        )
+
+
+def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
+    """Hot-spot statistics of the land and the zones in it."""
+    pixel_m = abs(grid.resolution.x)
+    anomaly = _land(fields["anomaly_c"], fields)
+    if anomaly is None or not np.isfinite(anomaly).any():
+        raise NoDataError(
+            "no land of the study area has a temperature",
+            where=where,
+            remedy="Check the boundary, the period and the cloud cover of the scenes",
+        )
+    resolution = fields["effective_resolution_m"]
+    known = None if resolution is None else resolution[np.isfinite(resolution)]
+    detail_m = max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
+    factor = zoom_factor(grid, heat.cell_m)
+    cells = block_mean(anomaly, factor, MIN_CELL_SHARE)
+    spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m))
+    threshold = max(heat.min_anomaly_k, spots.mean + spots.sd)
+    labels = zone_labels(
+        anomaly,
+        spread_linear(spots.z_effective, factor, anomaly.shape),
+        critical_z=spots.critical_z(heat.alpha),
+        threshold=threshold,
+        cell_m=pixel_m,
+        detail_m=detail_m,
+        min_area_m2=heat.min_zone_m2,
+    )
+    return _Found(spots, labels, factor, detail_m, threshold)
+
+
+def _spread(fields: Fields, found: _Found) -> None:
+    """Add the statistics of the cells to the fine fields."""
+    shape = found.labels.shape
+    for name in ("gi_z", "p_value", "q_value"):
+        cells = getattr(found.spots, name)
+        spread = np.repeat(np.repeat(cells, found.factor, axis=0), found.factor, axis=1)
+        fields[name] = spread[: shape[0], : shape[1]]
+
+
+def _previous(options: dict[str, Any], grid: GeoBox) -> gpd.GeoDataFrame | None:
+    path = options.get("previous")
+    return read_layer(Path(path), "hot_zones", crs=str(grid.crs)) if path else None
+
+
+def _places(
+    files: list[Path],
+    options: dict[str, Any],
+    fields: Fields,
+    zones: gpd.GeoDataFrame,
+    area: gpd.GeoDataFrame,
+    grid: GeoBox,
+) -> gpd.GeoDataFrame:
+    """Places that touch the study area, ranked."""
+    given = options.get("places") or []
+    sections = [
+        Places.model_validate(one) for one in (given if isinstance(given, list) else [given])
+    ]
+    tables = [
+        _read_places(path, section, grid) for path, section in zip(files, sections, strict=True)
+    ]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return empty_places(str(grid.crs))
+    table = gpd.GeoDataFrame(pd.concat(tables, ignore_index=True), crs=str(grid.crs))
+    union = shapely.union_all(np.asarray(area.geometry.array))
+    table = table[table.intersects(union)].reset_index(drop=True)
+    if table.empty:
+        return empty_places(str(grid.crs))
+    return place_table(table, fields, zones, affine=grid.affine, shape=(grid.height, grid.width))
+
+
+def _read_places(path: Path, section: Places, grid: GeoBox) -> gpd.GeoDataFrame:
+    table = read_layer(path, section.layer, crs=str(grid.crs))
+    table = table[~(table.geometry.isna() | table.geometry.is_empty)].reset_index(drop=True)
+    columns: dict[str, Any] = {
+        "place_id": _column(table, section.id_field, path),
+        "name": _column(table, section.name_field, path),
+    }
+    if section.kind is not None and section.kind_field not in table.columns:
+        columns["kind"] = section.kind
+    elif section.kind_field is not None:
+        columns["kind"] = _column(table, section.kind_field, path)
+    else:
+        columns["kind"] = None
+    return gpd.GeoDataFrame(columns, geometry=table.geometry, crs=table.crs)
+
+
+def _column(table: gpd.GeoDataFrame, name: str, path: Path) -> pd.Series:
+    if name not in table.columns:
+        fields = ", ".join(str(one) for one in table.columns if one != table.geometry.name)
+        raise InputError(
+            f"the places have no field {name!r}",
+            where=str(path),
+            remedy=f"Set places.id_field, name_field or kind_field; its fields are: {fields}",
+        )
+    return table[name]
+
+
+def _study_area(area: gpd.GeoDataFrame, options: dict[str, Any]) -> gpd.GeoDataFrame:
+    union = shapely.union_all(np.asarray(area.geometry.array))
+    name = (options.get("provenance") or {}).get("name")
+    if name is None and "name" in area.columns and len(area):
+        name = area["name"].iloc[0]
+    columns = {"name": [name], "area_m2": [union.area]}
+    return gpd.GeoDataFrame(columns, geometry=[union], crs=area.crs)
+
+
+def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str, Any]:
+    """What was done, and the area's heat island, for the provenance; plain JSON types."""
+    spots = found.spots
+    told: dict[str, Any] = {
+        "statistic": "Getis-Ord Gi*, self included, binary distance band",
+        "reference": heat.reference,
+        "false_discovery_rate": heat.alpha,
+        "cell_m": heat.cell_m,
+        "distance_m": spots.distance_m,
+        "n_cells": int(np.isfinite(spots.gi_z).sum()),
+        "variance_inflation": spots.inflation,
+        "effective_resolution_m": found.detail_m,
+        "threshold_anomaly_k": found.threshold_k,
+        "min_zone_m2": heat.min_zone_m2,
+    }
+    lst, sd, anomaly = fields["lst_c"], fields["lst_sd_c"], _land(fields["anomaly_c"], fields)
+    built, green = fields["built"], fields["vegetation"]
+    if lst is not None and anomaly is not None and built is not None and green is not None:
+        land = np.isfinite(anomaly)
+        island = suhi.intensity(
+            lst, sd, land & (built > 0.5), land & (green > 0.9) & (built <= 0.5),
+            cell_m=abs(grid.resolution.x), effective_resolution_m=found.detail_m,
+        )  # fmt: skip
+        told["heat_island_built_over_vegetation_k"] = island.intensity_k
+        told["heat_island_sd_k"] = island.sd_k
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in told.items()
+    }
