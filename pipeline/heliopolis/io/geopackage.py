@@ -250,6 +250,11 @@ def _register(base: sqlite3.Connection, table: str, extension: str, definition: 
     )
 
 
+def layer_names(path: Path) -> list[str]:
+    """Names of the layers and tables of a vector file."""
+    return [str(row[0]) for row in pyogrio.list_layers(path)]
+
+
 def read_provenance(path: Path) -> dict[str, Any]:
     """Provenance that `write_geopackage` stored; empty where there is none."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as base:

@@ -8,10 +8,18 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from heliopolis.io.geopackage import write_geopackage
+from heliopolis.errors import InputError
+from heliopolis.io.atomic import write_json
+from heliopolis.io.geopackage import layer_names, write_geopackage
+from heliopolis.io.provenance import licences, output_records, run_record
 from heliopolis.io.raster import read_raster
+from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
+from heliopolis.report.html import Content, write_report
+from heliopolis.report.qgis_project import write_project
+from heliopolis.scene import read_scenes
 from heliopolis.steps.building_table import (
     aggregate_planes,
     best_use,
@@ -19,6 +27,12 @@ from heliopolis.steps.building_table import (
     heat_of_buildings,
     peer_percentile,
     zone_of_buildings,
+)
+from heliopolis.steps.run_facts import (
+    SOLAR_LAYERS,
+    is_simulated,
+    project_layers,
+    scene_records,
 )
 from heliopolis.variables import layer_fields
 
@@ -136,3 +150,119 @@ def _study_area(area: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     made = area[[name for name in ("name",) if name in area.columns] + [area.geometry.name]].copy()
     made["area_m2"] = made.geometry.area
     return made
+
+
+def publish(
+    *,
+    project: Path,
+    report: Path,
+    stac: Path,
+    run: Path,
+    options: dict[str, Any],
+    boundary: Path | None = None,
+    scenes: Path | None = None,
+    lst: Path | None = None,
+    scene_lsts: list[Path] | None = None,
+    sharpen_reports: list[Path] | None = None,
+    hot_zones: Path | None = None,
+    rooftop_pv: Path | None = None,
+) -> None:
+    """Write what people open: the QGIS project, the report, the STAC collection, the record.
+
+    Parameters
+    ----------
+    project, report, stac, run
+        ``heliopolis.qgz``, ``report.html``, ``stac/collection.json`` and ``run.json``, written
+        into the folder that holds the results.
+    options
+        The whole configuration with ``config_sha256``, ``provenance`` and ``jobs`` (the folder
+        with the measured cost of each job).
+    boundary
+        Layer ``study_area``; by default that of the results.
+    scenes, lst, scene_lsts, sharpen_reports, hot_zones
+        Results of the heat half, or None.
+    rooftop_pv
+        Result of the solar half, or None.
+    """
+    folder = run.parent
+    pinned = read_scenes(scenes) if scenes is not None else {"thermal": [], "optical": []}
+    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], options)
+    everything = [*pinned["thermal"], *pinned["optical"]]
+    simulated = is_simulated(everything, lst, options)
+    tables = _tables(hot_zones, rooftop_pv)
+    area = _area(boundary, tables)
+    outputs = [path for path in (lst, hot_zones, rooftop_pv, *(scene_lsts or [])) if path]
+    record = run_record(
+        options=options,
+        scenes=records,
+        credits=licences(everything),
+        simulated=simulated,
+        work=Path(options.get("jobs") or folder / "work" / "jobs").parent,
+        outputs=output_records(folder, outputs),
+    )
+    language = str((options.get("report") or {}).get("language", "en"))
+    write_project(
+        project,
+        project_layers(folder, lst, tables, area),
+        title=record["title"],
+        crs=str(options.get("crs") or area.crs.to_string()),
+        language=language,
+        attribution=record["attribution"],
+    )
+    temperature = read_raster(lst) if lst is not None else None
+    write_report(report, _content(record, language, area, temperature, tables))
+    write_stac(
+        stac,
+        results=folder,
+        name=record["name"],
+        title=record["title"],
+        boundary_lonlat=area.to_crs("EPSG:4326").geometry.union_all(),
+        scenes=records,
+        credits=record["licences"],
+        simulated=simulated,
+        solar_year=(options.get("elevation") or {}).get("year"),
+    )
+    write_json(run, record)
+
+
+def _tables(hot_zones: Path | None, rooftop_pv: Path | None) -> dict[str, gpd.GeoDataFrame]:
+    """All result layers that there are."""
+    found: dict[str, gpd.GeoDataFrame] = {}
+    halves = ((hot_zones, ("hot_zones", "heat_cells", "places")), (rooftop_pv, SOLAR_LAYERS))
+    for path, names in halves:
+        if path is not None:
+            present = set(layer_names(path))
+            for name in (*names, "study_area"):
+                if name in present:
+                    found[name] = read_layer(path, name)
+    return found
+
+
+def _area(boundary: Path | None, tables: dict[str, gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    if boundary is not None:
+        return read_layer(boundary, "study_area")
+    if "study_area" not in tables:
+        raise InputError(
+            "neither half of the run left its study area",
+            where="publish",
+            remedy="Give hot_zones.gpkg, rooftop_pv.gpkg, or both",
+        )
+    return tables["study_area"]
+
+
+def _content(
+    record: dict[str, Any],
+    language: str,
+    area: gpd.GeoDataFrame,
+    lst: xr.Dataset | None,
+    tables: dict[str, gpd.GeoDataFrame],
+) -> Content:
+    return Content(
+        run=record,
+        language=language,
+        area=area,
+        lst=lst,
+        hot_zones=tables.get("hot_zones"),
+        places=tables.get("places"),
+        buildings=tables.get("buildings"),
+    )

@@ -1,0 +1,195 @@
+"""The record of a run: what went in, with which versions, under which licences, at what cost."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from heliopolis.scene import Scene, Sensor
+
+#: Power of a busy processor core with its share of memory [W]: a stated assumption.
+CORE_POWER_W = 12.0
+_LIBRARIES = (
+    "heliopolis",
+    "numpy",
+    "xarray",
+    "dask",
+    "rasterio",
+    "geopandas",
+    "shapely",
+    "pyproj",
+    "odc-geo",
+    "pvlib",
+    "scikit-learn",
+    "snakemake",
+    "onnxruntime",
+)
+_LANDSAT = (
+    "Landsat Collection 2",
+    "Public domain",
+    "Landsat image courtesy of the U.S. Geological Survey",
+)
+_SENTINEL = "Copernicus Sentinel data terms: free, full and open"
+_BASELINES = (
+    "s2:processing_baseline",
+    "processing:version",
+    "sentinel:processing_baseline",
+    "landsat:collection_number",
+    "s3:processing_baseline",
+    "processing:baseline",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, GDAL and of the libraries that the numbers depend on."""
+    import rasterio
+
+    found = {"python": platform.python_version(), "gdal": str(rasterio.__gdal_version__)}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def baseline(scene: Scene) -> str | None:
+    """Processing baseline or version that the provider states."""
+    for key in _BASELINES:
+        if scene.properties.get(key) is not None:
+            return str(scene.properties[key])
+    return None
+
+
+def licences(scenes: Iterable[Scene]) -> list[dict[str, str]]:
+    """Source, licence and credit of the satellite data, each once."""
+    found: dict[str, dict[str, str]] = {}
+    for scene in scenes:
+        source, licence, credit = _credit(scene)
+        found.setdefault(credit, {"source": source, "licence": licence, "attribution": credit})
+    return list(found.values())
+
+
+def _credit(scene: Scene) -> tuple[str, str, str]:
+    if scene.simulated:
+        return "Simulator of heliopolis", "Apache-2.0", "Simulated scenes: no satellite data"
+    if scene.sensor is Sensor.LANDSAT_L2:
+        return _LANDSAT
+    if scene.sensor in (Sensor.SENTINEL2_L2A, Sensor.SLSTR_LST):
+        number = "2" if scene.sensor is Sensor.SENTINEL2_L2A else "3"
+        credit = f"Contains modified Copernicus Sentinel data {scene.acquired.year}"
+        return f"Copernicus Sentinel-{number}", _SENTINEL, credit
+    return "Temperature rasters of the user", "As given by the user", "See the configuration"
+
+
+def scene_record(scene: Scene, role: str) -> dict[str, Any]:
+    """What is worth keeping of a scene."""
+    return {
+        "id": scene.id,
+        "role": role,
+        "sensor": str(scene.sensor),
+        "collection": scene.item.get("collection"),
+        "platform": scene.properties.get("platform"),
+        "acquired": scene.acquired.astimezone(UTC).isoformat(),
+        "overpass": scene.properties.get("heliopolis:overpass"),
+        "processing_baseline": baseline(scene),
+        "cloud_percent": scene.properties.get("eo:cloud_cover"),
+        "simulated": scene.simulated,
+    }
+
+
+def job_records(folder: Path) -> list[dict[str, Any]]:
+    """Time and memory of each job, where the workflow measured them."""
+    found = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        try:
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def energy_used(jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Energy of the computation, from processor time and a stated power.
+
+    >>> energy_used([{"cpu_seconds": 3600.0, "seconds": 1800.0}])["energy_kwh"]
+    0.012
+    """
+    method = f"processor time x {CORE_POWER_W:g} W a busy core (assumed, not metered)"
+    stated = {"method": method, "core_power_w": CORE_POWER_W}
+    if not jobs:
+        return {"energy_kwh": None, "cpu_seconds": None, "peak_memory_mb": None, **stated}
+    cpu = sum(float(job.get("cpu_seconds") or 0.0) for job in jobs)
+    return {
+        "energy_kwh": round(cpu * CORE_POWER_W / 3.6e6, 6),
+        "cpu_seconds": round(cpu, 1),
+        "peak_memory_mb": max(float(job.get("peak_memory_mb") or 0.0) for job in jobs),
+        **stated,
+    }
+
+
+def tile_records(work: Path) -> list[dict[str, Any]]:
+    """Status of each tile: ``done``, ``no work``, ``failed`` (with the error) or ``missing``."""
+    listing = work / "tiles.json"
+    if not listing.is_file():
+        return []
+    found = []
+    for tile in json.loads(listing.read_text(encoding="utf-8")):
+        name = str(tile["id"])
+        errors = sorted((work / "errors").glob(f"*.{name}.txt"))
+        done = (work / "solar" / f"{name}.gpkg").is_file()
+        status = "done" if done else "no work" if not tile.get("work", True) else "missing"
+        record = {"id": name, "status": status, "error": None}
+        if errors and not done:
+            text = errors[0].read_text(encoding="utf-8").strip()
+            record |= {"status": "failed", "error": text}
+        found.append(record)
+    return found
+
+
+def output_records(folder: Path, files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Relative path, size and SHA-256 of each output."""
+    made = []
+    for path in files:
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+        relative = path.resolve().relative_to(folder.resolve()).as_posix()
+        made.append({"file": relative, "bytes": path.stat().st_size, "sha256": digest})
+    return made
+
+
+def run_record(
+    *,
+    options: Mapping[str, Any],
+    scenes: Sequence[Mapping[str, Any]],
+    credits: Sequence[Mapping[str, str]],
+    simulated: bool,
+    work: Path,
+    outputs: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    inner = ("config_sha256", "provenance", "jobs", "crs", "versions")
+    jobs = job_records(work / "jobs")
+    given = list((options.get("report") or {}).get("attribution") or [])
+    return {
+        "name": options["name"],
+        "title": (options.get("report") or {}).get("title") or options["name"],
+        "created": datetime.now(UTC).replace(microsecond=0).isoformat(),
+        "simulated": simulated,
+        "versions": {**versions(), **(options.get("versions") or {})},
+        "config_sha256": options.get("config_sha256"),
+        "config": {key: value for key, value in options.items() if key not in inner},
+        "scenes": [dict(one) for one in scenes],
+        "licences": [dict(one) for one in credits],
+        "attribution": list(dict.fromkeys([*(one["attribution"] for one in credits), *given])),
+        "tiles": tile_records(work),
+        "outputs": [dict(one) for one in outputs],
+        "energy": energy_used(jobs),
+        "jobs": jobs,
+    }

@@ -1,0 +1,47 @@
+"""Words of the report in English and French, and how numbers are written."""
+
+from __future__ import annotations
+
+import csv
+import math
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def _texts() -> dict[str, tuple[str, str]]:
+    text = files("heliopolis.report").joinpath("words.csv").read_text(encoding="utf-8")
+    return {row["key"]: (row["en"], row["fr"]) for row in csv.DictReader(text.splitlines())}
+
+
+_MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "fr": (
+        *("janv.", "févr.", "mars", "avr.", "mai", "juin"),
+        *("juil.", "août", "sept.", "oct.", "nov.", "déc."),
+    ),
+}
+
+
+def say(key: str, language: str, **values: object) -> str:
+    """Text in ``en`` or ``fr``, with ``values`` put in."""
+    return _texts()[key][1 if language == "fr" else 0].format(**values)
+
+
+def months(language: str) -> tuple[str, ...]:
+    """Short names of the months."""
+    return _MONTHS["fr" if language == "fr" else "en"]
+
+
+def number(value: object, language: str, digits: int = 0) -> str:
+    r"""A number as it is printed; an en dash where it is not known.
+
+    >>> number(12345.678, "en", 1), number(12345.678, "fr", 1), number(None, "en")
+    ('12,345.7', '12\u202f345,7', '–')
+    """
+    if value is None or not isinstance(value, int | float) or not math.isfinite(value):
+        return "\N{EN DASH}"
+    text = f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    if language == "fr":
+        text = text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace(".", ",")
+    return text

@@ -1,0 +1,131 @@
+"""What the last step must know of a run: which scenes counted and why, and what to show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import geopandas as gpd
+
+from heliopolis.io.provenance import scene_record
+from heliopolis.io.raster import geobox_of, read_raster, read_tags
+from heliopolis.report.qgis_project import Bounds, ProjectLayer
+from heliopolis.scene import Scene
+
+HEAT_LAYERS = ("places", "hot_zones", "heat_cells")
+SOLAR_LAYERS = ("panels", "roof_planes", "buildings")
+#: Layers that are switched on when the project is opened.
+_SHOWN = {"hot_zones", "buildings", "roof_planes", "panels", "study_area", "lst.tif"}
+
+
+def scene_records(
+    pinned: Mapping[str, Sequence[Scene]],
+    lsts: Iterable[Path],
+    reports: Iterable[Path],
+    options: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Each scene with its clear share, its sharpening, and whether it counted or why not.
+
+    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result``.
+    """
+    tags = {path.parent.name: read_tags(path) for path in lsts}
+    sharpened = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in reports}
+    found = []
+    for scene in pinned["thermal"]:
+        record = scene_record(scene, "thermal")
+        share = tags.get(scene.id, {}).get("clear_share")
+        report = sharpened.get(scene.id, {})
+        share = share if share is not None else report.get("clear_share")
+        record["clear_share"] = float(share) if share is not None else None
+        record["sharpening"] = _sharpening(report) if report else None
+        record["reason"] = _reason(record, scene.id in tags, options)
+        record["used"] = record["reason"] == "used"
+        found.append(record)
+    for scene in pinned["optical"]:
+        found.append({**scene_record(scene, "optical"), "reason": "used", "used": True})
+    return found
+
+
+def _sharpening(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Report of the sharpening with the one skill that is printed."""
+    skill = report.get("skill")
+    if isinstance(skill, Mapping):
+        skill = skill.get("skill_vs_smooth")
+    return {**report, "skill": skill, "held_out": report.get("skill")}
+
+
+def _reason(record: Mapping[str, Any], has_result: bool, options: Mapping[str, Any]) -> str:
+    thermal, period = options.get("thermal") or {}, options.get("period") or {}
+    sensors = thermal.get("composite_sensors")
+    hours, overpass = period.get("time_of_day", "both"), record["overpass"]
+    if sensors and record["sensor"] not in sensors:
+        return "other_sensor"
+    if hours != "both" and overpass is not None and overpass != hours:
+        return "other_hours"
+    if not has_result:
+        return "no_result"
+    clear = record["clear_share"]
+    if clear is not None and clear < float(thermal.get("min_clear_share") or 0.0):
+        return "cloudy"
+    return "used"
+
+
+def is_simulated(scenes: Iterable[Scene], lst: Path | None, options: Mapping[str, Any]) -> bool:
+    """Whether any input is declared to come from a simulator."""
+    tagged = read_tags(lst).get("simulated", "") if lst is not None else ""
+    declared = (options.get("provenance") or {}).get("simulated", False)
+    return (
+        any(scene.simulated for scene in scenes)
+        or tagged.strip().lower() in ("true", "1", "yes")
+        or bool(declared)
+    )
+
+
+def project_layers(
+    folder: Path, lst: Path | None, tables: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame
+) -> list[ProjectLayer]:
+    """Layers of the project from top to bottom."""
+    made: list[ProjectLayer] = []
+    heat, solar = "hot_zones" in tables, "buildings" in tables
+    if "study_area" in tables:
+        file = "hot_zones.gpkg" if heat else "rooftop_pv.gpkg"
+        made.append(ProjectLayer("study_area", file, "", "polygon", _bounds(area)))
+    made += [
+        _table_layer(name, "hot_zones.gpkg", "heat", tables[name])
+        for name in HEAT_LAYERS
+        if name in tables
+    ]
+    if lst is not None:
+        box = geobox_of(read_raster(lst, ["lst_median_c"])).boundingbox
+        name = lst.resolve().relative_to(folder.resolve()).as_posix()
+        bounds = (box.left, box.bottom, box.right, box.top)
+        made.append(ProjectLayer("lst.tif", name, "heat", "raster", bounds))
+    made += [
+        _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name])
+        for name in SOLAR_LAYERS
+        if name in tables
+    ]
+    if heat:
+        made.append(ProjectLayer("fields", "hot_zones.gpkg", "heat", "none"))
+    if solar:
+        made.append(ProjectLayer("fields", "rooftop_pv.gpkg", "solar", "none"))
+    return made
+
+
+def _table_layer(
+    name: str, file: str, group: Literal["heat", "solar"], table: gpd.GeoDataFrame
+) -> ProjectLayer:
+    kinds = set(table.geom_type.dropna().unique())
+    kind: Literal["point", "polygon"] = (
+        "point" if kinds and kinds <= {"Point", "MultiPoint"} else "polygon"
+    )
+    return ProjectLayer(name, file, group, kind, _bounds(table), name in _SHOWN)
+
+
+def _bounds(table: gpd.GeoDataFrame) -> Bounds | None:
+    if table.empty or table.geometry.isna().all():
+        return None
+    west, south, east, north = (float(value) for value in table.total_bounds)
+    return west, south, east, north
