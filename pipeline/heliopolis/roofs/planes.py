@@ -1,0 +1,298 @@
+"""Roof planes of buildings, from points: a table with a polygon for each plane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from heliopolis.roofs.plane_fit import F64, Plane, orientation_sd
+from heliopolis.roofs.plane_outline import obstacle_points, plane_polygons, usable_part
+from heliopolis.roofs.segmentation import Segments, density_of, segment
+
+#: Columns of ``roof_planes`` beside the geometry, with their types.
+SCHEMA: Mapping[str, str] = {
+    "plane_id": "str",
+    "building_id": "str",
+    "tilt_deg": "float64",
+    "azimuth_deg": "float64",
+    "area_m2": "float64",
+    "footprint_m2": "float64",
+    "usable_m2": "float64",
+    "height_m": "float64",
+    "fit_rms_m": "float64",
+    "tilt_sd_deg": "float64",
+    "azimuth_sd_deg": "float64",
+    "z0_m": "float64",
+    "slope_x": "float64",
+    "slope_y": "float64",
+    "xc_m": "float64",
+    "yc_m": "float64",
+    "n_points": "int64",
+    "explained_share": "float64",
+    "quality": "str",
+    "surveyed": "bool",
+}
+#: ASPRS classes that are no roof: ground, vegetation, noise, water.
+NOT_ROOF = (2, 3, 4, 5, 7, 9, 18)
+#: A point lower than this above the ground is no roof [m].
+LEAST_HEIGHT_M = 2.0
+#: A building counts as surveyed where points lie in at least this share of its square metres.
+_LEAST_COVER = 0.25
+_GROUND_RING_M = 8.0
+
+
+@dataclass(frozen=True)
+class PlaneTables:
+    """Result: planes, and the usable part of each, keyed by ``plane_id``."""
+
+    roof_planes: gpd.GeoDataFrame
+    usable: gpd.GeoDataFrame
+
+
+@dataclass(frozen=True)
+class Heights:
+    """Points of a survey, or cells of a surface model, indexed for look-up by place."""
+
+    x: F64
+    y: F64
+    z: F64
+    classification: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls, x: F64, y: F64, z: F64, classification: npt.NDArray[np.uint8] | None = None
+    ) -> Heights:
+        """Sort points by x; NaN heights are left out."""
+        kind = np.zeros(len(x), dtype="uint8") if classification is None else classification
+        order = np.argsort(x, kind="stable")
+        order = order[np.isfinite(z[order])]
+        return cls(x[order], y[order], z[order], kind[order])
+
+    def within(self, geometry: BaseGeometry) -> Heights:
+        """Points in a polygon."""
+        west, south, east, north = geometry.bounds
+        first, last = np.searchsorted(self.x, [west, east], side="left")
+        rows = np.arange(first, last)
+        rows = rows[(self.y[rows] >= south) & (self.y[rows] <= north)]
+        shapely.prepare(geometry)
+        rows = rows[shapely.contains_xy(geometry, self.x[rows], self.y[rows])]
+        return self.take(rows)
+
+    def take(self, rows: npt.NDArray[Any]) -> Heights:
+        """Points by index or mask."""
+        return Heights(self.x[rows], self.y[rows], self.z[rows], self.classification[rows])
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def ground_height(heights: Heights, footprint: BaseGeometry) -> float:
+    """Height of the ground around a building [m]; NaN where nothing is known.
+
+    The median of the ground points (class 2) within 8 m of the footprint or, without classes,
+    the tenth percentile of the heights in that ring.
+    """
+    ring = footprint.buffer(_GROUND_RING_M).difference(footprint.buffer(0.5))
+    near = heights.within(ring)
+    ground = near.z[near.classification == 2]
+    if len(ground) >= 5:
+        return float(np.median(ground))
+    return float(np.percentile(near.z, 10)) if len(near) >= 20 else math.nan
+
+
+def roof_planes(
+    buildings: gpd.GeoDataFrame,
+    heights: Heights,
+    *,
+    ground_m: Mapping[str, float] | None = None,
+    quality: str = "HIGH",
+    min_plane_m2: float = 4.0,
+    setback_m: float = 0.3,
+) -> PlaneTables:
+    """Roof planes of buildings.
+
+    Parameters
+    ----------
+    buildings
+        ``building_id`` and a polygon, in a metric CRS.
+    heights
+        Points (or cells of a surface model) in the same CRS.
+    ground_m
+        Height of the ground at each building [m]; by default it is looked for around the
+        building.
+    quality
+        ``HIGH`` for points, ``MEDIUM`` for a surface model. A building without heights
+        (``surveyed`` false) or planes gets one row of quality ``BASE``: its footprint only.
+    min_plane_m2
+        Smallest plane, in plan [m2].
+    setback_m
+        Strip kept free of panels along the edges of a plane [m].
+
+    Returns
+    -------
+    PlaneTables
+        ``roof_planes`` with the columns of `SCHEMA`, sorted by building and plane, and
+        ``usable`` with ``plane_id, building_id, usable_m2`` and the polygon for panels.
+    """
+    rows: list[dict[str, Any]] = []
+    spare: list[BaseGeometry] = []
+    for building_id, footprint in _footprints(buildings):
+        ground = (ground_m or {}).get(building_id, math.nan)
+        if math.isnan(ground):
+            ground = ground_height(heights, footprint)
+        found = _of_building(
+            building_id, footprint, heights.within(footprint), ground, min_plane_m2, setback_m
+        )
+        surveyed = found is not None
+        base = (_base_row(building_id, footprint, surveyed), shapely.Polygon())
+        for row, usable in found or [base]:
+            row.setdefault("quality", quality)
+            rows.append(row)
+            spare.append(usable)
+    return _tables(rows, spare, buildings.crs)
+
+
+def empty_tables(crs: Any) -> PlaneTables:
+    """Tables without rows, with all columns."""
+    return _tables([], [], crs)
+
+
+def _footprints(buildings: gpd.GeoDataFrame) -> Iterator[tuple[str, BaseGeometry]]:
+    """Identifier and valid polygon of each building, in the order of the identifiers."""
+    table = buildings.assign(building_id=buildings["building_id"].astype(str))
+    for building_id, geometry in sorted(
+        zip(table["building_id"], table.geometry, strict=True), key=lambda pair: pair[0]
+    ):
+        if geometry is None or geometry.is_empty:
+            continue
+        valid = geometry if geometry.is_valid else shapely.make_valid(geometry)
+        yield building_id, valid.buffer(0)
+
+
+def _of_building(
+    building_id: str,
+    footprint: BaseGeometry,
+    inside: Heights,
+    ground: float,
+    min_plane_m2: float,
+    setback_m: float,
+) -> list[tuple[dict[str, Any], BaseGeometry]] | None:
+    """Rows and usable parts of one building, from north to south; None: not surveyed."""
+    keep = ~np.isin(inside.classification, NOT_ROOF)
+    if not math.isnan(ground):
+        keep &= inside.z > ground + LEAST_HEIGHT_M
+    roof = inside.take(keep)
+    if not _is_surveyed(roof, footprint):
+        return None
+    found = segment(roof.x, roof.y, roof.z, min_plane_m2)
+    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
+    polygons = plane_polygons(
+        footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing
+    )
+    pieces = []
+    for index, polygon in enumerate(polygons):
+        for part in shapely.get_parts(polygon):
+            if part.area >= min_plane_m2:
+                pieces.append((index, part))
+    pieces.sort(key=lambda one: _place(one[1]))
+    out = []
+    for number, (index, part) in enumerate(pieces, start=1):
+        row, usable = _row(found, index, part, roof, ground, setback_m, footprint)
+        row.update(building_id=building_id, plane_id=f"{building_id}-{number:02d}")
+        out.append((row, usable))
+    return out
+
+
+def _place(polygon: BaseGeometry) -> tuple[float, float]:
+    centre = polygon.centroid
+    return round(-centre.y, 1), round(centre.x, 1)
+
+
+def _is_surveyed(roof: Heights, footprint: BaseGeometry) -> bool:
+    """Whether the points cover enough of the footprint."""
+    if len(roof) < 6:
+        return False
+    cells = np.unique(np.column_stack([np.floor(roof.x), np.floor(roof.y)]), axis=0)
+    return bool(len(cells) >= _LEAST_COVER * footprint.area)
+
+
+def _row(
+    found: Segments,
+    index: int,
+    polygon: BaseGeometry,
+    roof: Heights,
+    ground: float,
+    setback_m: float,
+    footprint: BaseGeometry,
+) -> tuple[dict[str, Any], BaseGeometry]:
+    """Record of one plane, and its usable part."""
+    fitted = found.planes[index]
+    on = np.flatnonzero(found.labels == index)
+    x, y, z = roof.x[on], roof.y[on], roof.z[on]
+    centre = polygon.centroid
+    plane = Plane(
+        float(fitted.height(np.array(centre.x), np.array(centre.y))),
+        fitted.slope_x,
+        fitted.slope_y,
+        centre.x,
+        centre.y,
+    )
+    tilt_sd, azimuth_sd = orientation_sd(plane, x, y, z)
+    obstacles = obstacle_points(polygon, plane, found.labels, roof.x, roof.y, roof.z)
+    usable = usable_part(polygon, obstacles, setback_m, footprint)
+    row = {
+        "tilt_deg": plane.tilt_deg,
+        "azimuth_deg": plane.azimuth_deg,
+        "area_m2": polygon.area / plane.cos_tilt,
+        "footprint_m2": polygon.area,
+        "usable_m2": usable.area / plane.cos_tilt,
+        "height_m": plane.z0 - ground,
+        "fit_rms_m": float(np.sqrt(np.mean(plane.distance(x, y, z) ** 2))),
+        "tilt_sd_deg": tilt_sd,
+        "azimuth_sd_deg": azimuth_sd,
+        "z0_m": plane.z0,
+        "slope_x": plane.slope_x,
+        "slope_y": plane.slope_y,
+        "xc_m": plane.xc,
+        "yc_m": plane.yc,
+        "n_points": len(on),
+        "explained_share": found.explained_share,
+        "surveyed": True,
+        "geometry": polygon,
+    }
+    return row, usable
+
+
+def _base_row(building_id: str, footprint: BaseGeometry, surveyed: bool) -> dict[str, Any]:
+    """What is known of a roof without heights: its footprint."""
+    return {
+        "plane_id": f"{building_id}-01",
+        "building_id": building_id,
+        "footprint_m2": footprint.area,
+        "n_points": 0,
+        "quality": "BASE",
+        "surveyed": surveyed,
+        "geometry": footprint,
+    }
+
+
+def _tables(rows: list[dict[str, Any]], usable: list[BaseGeometry], crs: Any) -> PlaneTables:
+    geometry = gpd.GeoSeries([row["geometry"] for row in rows], crs=crs)
+    columns = {
+        name: pd.Series([row.get(name, np.nan) for row in rows], dtype=kind)
+        for name, kind in SCHEMA.items()
+    }
+    planes = gpd.GeoDataFrame(columns, geometry=geometry, crs=crs)
+    parts = planes[["plane_id", "building_id", "usable_m2"]].set_geometry(
+        gpd.GeoSeries(usable, crs=crs)
+    )
+    return PlaneTables(planes, parts[~parts.geometry.is_empty].reset_index(drop=True))

@@ -1,0 +1,242 @@
+"""Points of one roof into planes: grow from the smoothest places, merge, assign, fit again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from heliopolis.roofs.plane_fit import F64, Plane, least_squares, robust_fit
+
+I64 = npt.NDArray[np.int64]
+
+#: Radius in which the normal at a point is estimated, about [m].
+_NORMAL_RADIUS_M = 0.7
+#: A growing plane takes points within this distance [m] and angle [deg] of it.
+_GROW_M = 0.12
+_GROW_DEG = 14.0
+#: Planes that touch are one when they differ by less than this.
+_MERGE_DEG = 3.5
+_MERGE_M = 0.08
+#: Points further from every plane than this are not roof plane [m].
+_ASSIGN_M = 0.15
+_SIGMA_M = 0.05
+_SMOOTH = 5.0
+#: Steeper than this is wall [deg].
+_WALL_DEG = 72.0
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Planes of one roof and the plane of each point (-1: none)."""
+
+    planes: list[Plane]
+    labels: I64
+
+    @property
+    def explained_share(self) -> float:
+        """Share of the points that lie on a plane."""
+        return float((self.labels >= 0).mean()) if len(self.labels) else math.nan
+
+
+def density_of(x: F64, y: F64, cell_m: float = 1.0) -> float:
+    """Points per square metre: the median over the cells of 1 m that hold any."""
+    if len(x) == 0:
+        return 0.0
+    cells = np.column_stack([np.floor(x / cell_m), np.floor(y / cell_m)])
+    _, count = np.unique(cells, axis=0, return_counts=True)
+    return float(np.median(count)) / cell_m**2
+
+
+def segment(x: F64, y: F64, z: F64, min_plane_m2: float = 4.0) -> Segments:
+    """Find the planes in the points of one roof.
+
+    Normals come from the principal components of each point's neighbours; a plane grows from
+    the place with the smallest residual, along neighbours that lie on it and point its way;
+    planes that touch and agree are merged; at last each point goes to the plane that fits it
+    and its neighbours best (iterated conditional modes, Besag 1986), and planes are fitted
+    again, without outliers.
+
+    Parameters
+    ----------
+    x, y, z
+        Points on and above the roof [m]; the order does not matter.
+    min_plane_m2
+        Smallest plane [m2].
+    """
+    order = np.lexsort((z, y, x))
+    if len(order) < 6:
+        return Segments([], np.full(len(order), -1))
+    xc, yc, zc = float(x.mean()), float(y.mean()), float(z.mean())
+    xyz = np.column_stack([x[order] - xc, y[order] - yc, z[order] - zc])
+    density = max(density_of(x, y), 0.5)
+    least = max(6, round(0.5 * density * min_plane_m2))
+    near = _neighbours(xyz, density)
+    normals, flatness = _normals(xyz, near)
+    labels = _grow(xyz, near, normals, flatness, least)
+    planes, labels = _settle(xyz, near, labels, least)
+    out = np.empty_like(labels)
+    out[order] = labels
+    moved = [Plane(p.z0 + zc, p.slope_x, p.slope_y, p.xc + xc, p.yc + yc) for p in planes]
+    return Segments(moved, out)
+
+
+def _neighbours(xyz: F64, density: float) -> I64:
+    """Indices of the nearest points, itself first (n, k)."""
+    wanted = math.pi * _NORMAL_RADIUS_M**2 * density
+    count = min(int(np.clip(round(wanted), 10, 30)), len(xyz))
+    return np.asarray(cKDTree(xyz).query(xyz, k=count)[1], dtype="int64")
+
+
+def _normals(xyz: F64, near: I64) -> tuple[F64, F64]:
+    """Unit normals, upwards (n, 3), and the standard deviation along them (n,) [m]."""
+    patch = xyz[near] - xyz[near].mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(np.einsum("nki,nkj->nij", patch, patch) / near.shape[1])
+    normals = vectors[:, :, 0]
+    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
+    return normals, np.sqrt(np.maximum(values[:, 0], 0.0))
+
+
+def _grow(xyz: F64, near: I64, normals: F64, flatness: F64, least: int) -> I64:
+    """Label regions, each grown from the smoothest free point."""
+    labels = np.full(len(xyz), -1)
+    tried = normals[:, 2] < math.cos(math.radians(_WALL_DEG))
+    tried |= flatness > _GROW_M
+    label = 0
+    for seed in np.argsort(flatness, kind="stable"):
+        if tried[seed] or labels[seed] >= 0:
+            continue
+        members = _region(seed, xyz, near, normals, labels >= 0)
+        if len(members) >= least:
+            labels[members] = label
+            label += 1
+        else:
+            tried[members] = True
+        tried[seed] = True
+    return labels
+
+
+def _region(seed: int, xyz: F64, near: I64, normals: F64, taken: npt.NDArray[np.bool_]) -> I64:
+    """Points reached from ``seed`` that lie on one plane; the plane is refitted on the way."""
+    first = near[seed]
+    plane = Plane(
+        float(xyz[first, 2].mean()),
+        -float(normals[seed, 0] / normals[seed, 2]),
+        -float(normals[seed, 1] / normals[seed, 2]),
+        float(xyz[first, 0].mean()),
+        float(xyz[first, 1].mean()),
+    )
+    inside = np.zeros(len(xyz), dtype=bool)
+    inside[seed] = True
+    front = np.array([seed])
+    fitted = 8
+    limit = math.cos(math.radians(_GROW_DEG))
+    while len(front):
+        front = np.unique(near[front])
+        front = front[~inside[front] & ~taken[front]]
+        on = np.abs(plane.distance(*xyz[front].T)) < _GROW_M
+        on &= normals[front] @ plane.normal > limit
+        front = front[on]
+        inside[front] = True
+        size = int(inside.sum())
+        if size >= 1.5 * fitted:
+            plane = least_squares(*xyz[inside].T)
+            fitted = size
+    return np.flatnonzero(inside)
+
+
+def _settle(xyz: F64, near: I64, labels: I64, least: int) -> tuple[list[Plane], I64]:
+    """Merge, assign and refit until little changes; planes that lose their points go."""
+    for _ in range(4):
+        planes, labels = _fitted(xyz, labels, least)
+        planes, labels = _merged(xyz, near, planes, labels)
+        if not planes:
+            break
+        before = labels
+        labels = _assigned(xyz, near, planes, labels)
+        if (before != labels).mean() < 0.002:
+            break
+    return _fitted(xyz, labels, least)
+
+
+def _fitted(xyz: F64, labels: I64, least: int) -> tuple[list[Plane], I64]:
+    """Planes through the points of each label; small or steep ones are dropped."""
+    planes: list[Plane] = []
+    out = np.full(len(labels), -1)
+    for label in range(int(labels.max(initial=-1)) + 1):
+        members = np.flatnonzero(labels == label)
+        if len(members) < least:
+            continue
+        plane = robust_fit(*xyz[members].T)
+        if plane.tilt_deg > _WALL_DEG:
+            continue
+        out[members] = len(planes)
+        planes.append(plane)
+    return planes, out
+
+
+def _merged(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list[Plane], I64]:
+    """Unite planes that touch and agree, the best agreement first."""
+    planes, labels = list(planes), labels.copy()
+    while len(planes) > 1:
+        best: tuple[float, int, int] | None = None
+        for i, j in _touching(near, labels, len(planes)):
+            cost = _disagreement(xyz, planes, labels, i, j)
+            if cost < 1 and (best is None or cost < best[0]):
+                best = (cost, i, j)
+        if best is None:
+            break
+        _, i, j = best
+        labels[labels == j] = i
+        labels[labels > j] -= 1
+        planes.pop(j)
+        planes[i] = robust_fit(*xyz[labels == i].T)
+    return planes, labels
+
+
+def _touching(near: I64, labels: I64, count: int) -> list[tuple[int, int]]:
+    """Pairs of planes with at least three pairs of neighbouring points."""
+    here = np.repeat(labels, near.shape[1])
+    there = labels[near].ravel()
+    ok = (here >= 0) & (there >= 0) & (here != there)
+    low, high = np.minimum(here[ok], there[ok]), np.maximum(here[ok], there[ok])
+    links = np.bincount(low * count + high, minlength=count * count)
+    return [(int(k) // count, int(k) % count) for k in np.flatnonzero(links >= 3)]
+
+
+def _disagreement(xyz: F64, planes: list[Plane], labels: I64, i: int, j: int) -> float:
+    """Below 1 where two planes are one: by angle, or by how a common plane fits both."""
+    a, b = xyz[labels == i], xyz[labels == j]
+    angle = math.degrees(math.acos(min(1.0, float(planes[i].normal @ planes[j].normal))))
+    offset = max(
+        float(np.median(np.abs(planes[i].distance(*b.T)))),
+        float(np.median(np.abs(planes[j].distance(*a.T)))),
+    )
+    apart = max(angle / _MERGE_DEG, offset / _MERGE_M)
+    if apart < 1 or angle > 12.0:
+        return apart
+    common = robust_fit(*np.vstack([a, b]).T)
+    worse = [
+        _rms(common, part) - _rms(planes[k], part) for k, part in ((i, a), (j, b)) if len(part)
+    ]
+    return max(worse) / 0.015
+
+
+def _rms(plane: Plane, points: F64) -> float:
+    return float(np.sqrt(np.mean(np.clip(plane.distance(*points.T), -0.3, 0.3) ** 2)))
+
+
+def _assigned(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> I64:
+    """Give each point the plane that fits it and most of its neighbours."""
+    away = np.column_stack([np.abs(plane.distance(*xyz.T)) for plane in planes])
+    data = (away / _SIGMA_M) ** 2
+    for _ in range(3):
+        count = np.column_stack([(labels[near] == k).sum(axis=1) for k in range(len(planes))])
+        cost = data + _SMOOTH * (1 - count / near.shape[1])
+        cost[(count == 0) | (away > _ASSIGN_M)] = np.inf
+        best = cost.argmin(axis=1)
+        labels = np.where(np.isfinite(cost[np.arange(len(best)), best]), best, -1)
+    return labels
