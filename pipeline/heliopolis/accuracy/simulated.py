@@ -1,0 +1,205 @@
+"""Scores of a run on the simulated city, from its own outputs, against the city's truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from heliopolis.accuracy.reference_yield import Surface, specific_yield
+from heliopolis.errors import InputError
+from heliopolis.io.raster import geobox_of, read_onto, read_raster
+from heliopolis.io.vector import read_layer
+from heliopolis.io.weather import read_weather
+
+#: What a run has to reach; printed beside the figures.
+BARS = {
+    "lst_rmse_k": ("<=", 2.0),
+    "hot_zone_iou": (">=", 0.5),
+    "tilt_error_median_deg": ("<=", 3.0),
+    "azimuth_error_median_deg": ("<=", 10.0),
+    "yield_error_median": ("<=", 0.1),
+}
+
+
+def score_simulated(results: Path, data: Path) -> dict[str, Any]:
+    """All scores; a half that the run has not made is left out."""
+    truth = data / "truth"
+    if not truth.is_dir():
+        raise InputError(
+            "there is no truth to compare with",
+            where=str(truth),
+            remedy="Make the city with heliopolis simulate --out DIR",
+        )
+    found: dict[str, Any] = {}
+    if (results / "lst.tif").exists():
+        found |= _heat(results, truth)
+    if (results / "rooftop_pv.gpkg").exists():
+        found |= _roofs(results, data)
+    if not found:
+        raise InputError(
+            "no result of a run was found",
+            where=str(results),
+            remedy="Run the simulated city first: make demo",
+        )
+    return found
+
+
+def _rmse(error: Any) -> float:
+    values = np.asarray(error, dtype=float)
+    values = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _heat(results: Path, truth: Path) -> dict[str, Any]:
+    by_scene, covered = {}, []
+    for file in sorted(results.glob("scenes/*/lst.tif")):
+        scene = read_raster(file, ["lst_c", "lst_sd_c"])
+        true = read_onto([truth / "scenes" / f"{file.parent.name}_lst.tif"], geobox_of(scene))
+        error = (scene["lst_c"] - true["lst_c"]).values
+        if np.isfinite(error).mean() > 0.1:
+            by_scene[file.parent.name] = round(_rmse(error), 3)
+            if file.parent.name.startswith("L"):
+                known = np.isfinite(error)
+                covered.append(np.mean(np.abs(error[known]) <= scene["lst_sd_c"].values[known]))
+    composite = read_raster(results / "lst.tif")
+    true = read_onto([truth / "lst_summer.tif"], geobox_of(composite), bands=["lst_c"])
+    error = (composite["lst_median_c"] - true["lst_c"]).values
+    landsat = [value for name, value in by_scene.items() if name.startswith("L")]
+    return {
+        "lst_rmse_k": round(float(np.mean(landsat)), 3),
+        "lst_rmse_k_by_scene": by_scene,
+        "lst_within_1_sigma": round(float(np.mean(covered)), 3),
+        "lst_composite_bias_k": round(float(np.nanmean(error)), 3),
+        "lst_composite_rmse_k": round(_rmse(error), 3),
+        "hot_zone_iou": round(_zone_iou(results, truth), 3),
+    }
+
+
+def _zone_iou(results: Path, truth: Path) -> float:
+    from rasterio.features import geometry_mask
+
+    hot = read_raster(truth / "hot_zones.tif")
+    grid = geobox_of(hot)
+    zones = read_layer(results / "hot_zones.gpkg", "hot_zones", crs=str(grid.crs))
+    true = hot["hot"].values > 0.5
+    if zones.empty:
+        return 0.0 if true.any() else 1.0
+    found = geometry_mask(zones.geometry, grid.shape, grid.affine, invert=True)
+    return float((found & true).sum() / (found | true).sum())
+
+
+def _roofs(results: Path, data: Path) -> dict[str, Any]:
+    file = data / "truth" / "truth.gpkg"
+    buildings = read_layer(results / "rooftop_pv.gpkg", "buildings")
+    planes = read_layer(results / "rooftop_pv.gpkg", "roof_planes")
+    true_buildings = read_layer(file, "buildings", crs=str(buildings.crs))
+    if "in_core" in true_buildings:
+        true_buildings = true_buildings[true_buildings["in_core"].astype(bool)]
+    true_planes = read_layer(file, "roof_planes", crs=str(buildings.crs))
+    outlines = results / "work" / "roofs" / "outlines.gpkg"
+    scores = {f"building_{k}": v for k, v in detection(buildings, true_buildings).items()}
+    if outlines.exists():
+        found = read_layer(outlines, crs=str(buildings.crs))
+        scores |= {f"net_{k}": v for k, v in detection(found, true_buildings).items()}
+    pairs = match_planes(planes, true_planes)
+    return {**scores, **_plane_errors(pairs, len(true_planes)), **_yields(pairs, data)}
+
+
+def detection(
+    found: gpd.GeoDataFrame, true: gpd.GeoDataFrame, least_iou: float = 0.5
+) -> dict[str, float]:
+    """Precision, recall and F1 of outlines; a match overlaps by at least ``least_iou``.
+
+    Matching is one to one, best overlap first.
+    """
+    left, right = found.geometry.to_numpy(), true.geometry.to_numpy()
+    i, j = shapely.STRtree(right).query(left, predicate="intersects")
+    shared = shapely.area(shapely.intersection(left[i], right[j]))
+    iou = shared / (shapely.area(left[i]) + shapely.area(right[j]) - shared)
+    used_left: set[int] = set()
+    used_right: set[int] = set()
+    for k in np.argsort(-iou):
+        if iou[k] < least_iou:
+            break
+        if i[k] not in used_left and j[k] not in used_right:
+            used_left.add(i[k])
+            used_right.add(j[k])
+    hits = len(used_left)
+    precision, recall = hits / max(len(left), 1), hits / max(len(right), 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    return {"precision": round(precision, 3), "recall": round(recall, 3), "f1": round(f1, 3)}
+
+
+def match_planes(planes: gpd.GeoDataFrame, true: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Pairs of a plane and the true plane that it shares most of its area with."""
+    left, right = planes.geometry.to_numpy(), true.geometry.to_numpy()
+    i, j = shapely.STRtree(right).query(left, predicate="intersects")
+    pairs = pd.DataFrame(
+        {"i": i, "j": j, "shared_m2": shapely.area(shapely.intersection(left[i], right[j]))}
+    )
+    pairs = pairs[pairs["shared_m2"] > 0.3 * shapely.area(left[pairs["i"]])]
+    pairs = pairs.sort_values("shared_m2", ascending=False).drop_duplicates("i")
+    here = planes.drop(columns="geometry").iloc[pairs["i"]].reset_index(drop=True)
+    there = true.drop(columns="geometry").iloc[pairs["j"]].reset_index(drop=True)
+    middle = gpd.GeoSeries(left[pairs["i"]]).representative_point()
+    pairs = pd.concat([pairs.reset_index(drop=True), here, there.add_prefix("true_")], axis=1)
+    pairs["x"], pairs["y"] = middle.x.to_numpy(), middle.y.to_numpy()
+    return pairs
+
+
+def _plane_errors(pairs: pd.DataFrame, count: int) -> dict[str, float]:
+    tilt = (pairs["tilt_deg"] - pairs["true_tilt_deg"]).abs()
+    pitched = (pairs["tilt_deg"] >= 5) & (pairs["true_tilt_deg"] >= 5)
+    turn = (pairs["azimuth_deg"] - pairs["true_azimuth_deg"])[pitched]
+    turn = ((turn + 180) % 360 - 180).abs()
+    area = pairs["area_m2"] / pairs["true_area_m2"] - 1
+    return {
+        "plane_recall": round(pairs["j"].nunique() / max(count, 1), 3),
+        "tilt_error_median_deg": round(float(tilt.median()), 3),
+        "tilt_error_p90_deg": round(float(tilt.quantile(0.9)), 3),
+        "azimuth_error_median_deg": round(float(turn.median()), 3),
+        "azimuth_error_p90_deg": round(float(turn.quantile(0.9)), 3),
+        "plane_area_error_median": round(float(area.abs().median()), 3),
+    }
+
+
+def _yields(pairs: pd.DataFrame, data: Path) -> dict[str, float]:
+    dsm = read_raster(data / "truth" / "dsm_truth.tif", ["dsm_m"])
+    grid = geobox_of(dsm)
+    box = grid.boundingbox
+    surface = Surface(dsm["dsm_m"].values, box.left, box.top, float(grid.resolution.x))
+    pairs = pairs[pairs["poa_kwh_m2_year"].notna()].copy()
+    true = gpd.GeoDataFrame(
+        geometry=gpd.points_from_xy(pairs["x"], pairs["y"]), crs=str(grid.crs)
+    ).to_crs("EPSG:4326")
+    pairs["z"] = pairs["true_a"] * pairs["x"] + pairs["true_b"] * pairs["y"] + pairs["true_c"]
+    pairs = pairs.assign(tilt_deg=pairs["true_tilt_deg"], azimuth_deg=pairs["true_azimuth_deg"])
+    weather = read_weather(data / "weather.csv").data
+    reference = specific_yield(
+        pairs,
+        surface,
+        weather,
+        latitude=float(true.geometry.y.mean()),
+        longitude=float(true.geometry.x.mean()),
+        losses=_LOSSES,
+        inverter_efficiency=0.96,
+    )
+    poa = pairs["poa_kwh_m2_year"] / reference["poa_kwh_m2_year"] - 1
+    pitched = pairs["true_tilt_deg"] >= 5
+    energy = (pairs["specific_yield_kwh_kwp"] / reference["specific_yield_kwh_kwp"] - 1)[pitched]
+    energy = energy[np.isfinite(energy)]
+    return {
+        "poa_error_median": round(float(poa.abs().median()), 4),
+        "yield_error_median": round(float(energy.abs().median()), 4),
+        "yield_bias_median": round(float(energy.median()), 4),
+        "yield_planes": len(energy),
+    }
+
+
+#: The losses of the default configuration, multiplied.
+_LOSSES = 1 - float(np.prod([1 - x / 100 for x in (2, 0, 2, 2, 0.5, 1.5, 1, 3)]))
