@@ -154,7 +154,8 @@ def _cells_of(shapes: list[BaseGeometry], cells: CellHorizons) -> tuple[FloatArr
     """Pairs (shape, cell) of the cells within each shape, or of the nearest to a small one."""
     if not shapes or cells.x.size == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    tree = shapely.STRtree(list(np.atleast_1d(shapely.points(cells.x, cells.y))))
+    centres = shapely.points(np.column_stack([cells.x, cells.y]))
+    tree = shapely.STRtree(np.asarray(centres, dtype=object).tolist())
     group, cell = tree.query(shapes, predicate="contains")
     missing = np.setdiff1d(np.arange(len(shapes)), group)
     if missing.size:
