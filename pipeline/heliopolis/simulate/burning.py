@@ -27,7 +27,9 @@ def cell_centres(grid: GeoBox) -> tuple[F64, F64]:
 
 def edges_of(polygons: npt.NDArray[np.object_]) -> tuple[F64, I64]:
     """Edges of polygons as segments (n, 4: x0 y0 x1 y1) and the offsets of each polygon's own."""
-    rings, owner = shapely.get_rings(np.asarray(polygons, dtype=object), return_index=True)
+    parts, whole = shapely.get_parts(np.asarray(polygons, dtype=object), return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    owner = whole[part]
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     if len(xy) == 0:
         return np.zeros((0, 4)), np.zeros(len(polygons) + 1, dtype="int64")

@@ -20,6 +20,8 @@ MISSING = 0.05
 VANISHED = 0.03
 #: Share of the footprints that lie clearly beside their building, and by how much [m].
 SHIFTED, SHIFT_M, SMALL_SHIFT_M = 0.20, 2.0, 0.3
+#: Buildings closer than this are surveyed together [m]: a row, or a house and its garage.
+_TOGETHER_M = 0.6
 
 
 def write_footprints(city: City, path: Path, seed: int) -> Path:
@@ -62,7 +64,7 @@ def _shifts(rng: np.random.Generator, true: gpd.GeoDataFrame) -> np.ndarray:
     """Shift of each footprint (n, 2) [m], the same for buildings that touch."""
     geometry = true.geometry.to_numpy()
     count = len(geometry)
-    i, j = shapely.STRtree(geometry).query(geometry, predicate="dwithin", distance=0.1)
+    i, j = shapely.STRtree(geometry).query(geometry, predicate="dwithin", distance=_TOGETHER_M)
     links = coo_array((np.ones(len(i)), (i, j)), shape=(count, count))
     groups, member = connected_components(links, directed=False)
     size = np.bincount(member, minlength=groups)

@@ -285,7 +285,7 @@ def _standing(records: pd.DataFrame, spec: CitySpec) -> pd.DataFrame:
     once = first < second
     first, second = first[once], second[once]
     shared = shapely.area(shapely.intersection(outlines[first], outlines[second]))
-    return records.drop(index=np.unique(second[shared > 0.05])).reset_index(drop=True)
+    return records[~records.index.isin(second[shared > 0.05])].reset_index(drop=True)
 
 
 def _buildings(records: pd.DataFrame, landscape: Landscape, spec: CitySpec) -> gpd.GeoDataFrame:

@@ -241,7 +241,7 @@ def _dense(site: Site) -> None:
     edge = site.edge(0)
     low, high = edge.span(edge.depth)
     depth = edge.depth - 1
-    if rng.random() < 0.55 and high - low > 34 and depth > 34:
+    if rng.random() < 0.75 and high - low > 34 and depth > 31:
         split = float(rng.uniform(32, min(44, high - low)))
         _courtyard(site, edge, low, low + split, depth)
         low += split
@@ -274,10 +274,11 @@ def _dense(site: Site) -> None:
 
 def _courtyard(site: Site, edge: Edge, s0: float, s1: float, depth: float) -> None:
     rng = site.rng
-    pitched = bool(rng.random() < 0.6)
+    pitched = bool(rng.random() < 0.65)
+    ring = float(rng.uniform(9.5, min(11.5, depth / 2 - 5)))
     site.build(edge, s0, s1, 0.5, depth, eaves=float(rng.uniform(12, 17)), use="apartments",
                roof="courtyard" if pitched else "flat_courtyard",
-               pitch=32.0 if pitched else 0.0, ring=float(rng.uniform(10, 11.5)),
+               pitch=32.0 if pitched else 0.0, ring=ring,
                material="roof_tile" if pitched else "roof_gravel")  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from heliopolis.simulate.city import City
 
 #: Mean share of the clear-sky irradiation that arrives, January to December, of the order found
 #: in northern France (about 1150 kWh m-2 a year on the horizontal).
-CLEARNESS = (0.49, 0.54, 0.61, 0.67, 0.67, 0.68, 0.70, 0.70, 0.66, 0.58, 0.50, 0.46)
+CLEARNESS = (0.52, 0.57, 0.64, 0.70, 0.70, 0.71, 0.73, 0.73, 0.69, 0.61, 0.53, 0.49)
 #: Least and greatest share in an hour.
 _LOW, _HIGH = 0.10, 1.04
 
@@ -77,7 +77,7 @@ def weather_year(latitude: float, longitude: float, seed: int, year: int) -> pd.
             "dni": parts["dni"],
             "dhi": parts["dhi"],
             "temp_air": _temperature(rng, middle, longitude, clearness),
-            "wind_speed": 3.3 * np.exp(0.45 * _memory(rng, len(middle), 0.95) - 0.1),
+            "wind_speed": 3.3 * np.exp(0.38 * _memory(rng, len(middle), 0.95) - 0.1),
         },
         index=middle,
     )
