@@ -6,6 +6,7 @@ Hay-Davies model, the modules follow PVWatts. What the two agree on is therefore
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def lit(
                 y += dy
                 z += rise
                 gone += step
-                column, row = int(math.floor(x)), int(math.floor(y))
+                column, row = math.floor(x), math.floor(y)
                 if z > top or not (0 <= row < height.shape[0] and 0 <= column < height.shape[1]):
                     break
                 # the roof the point lies on undulates by less than this in the first steps
@@ -74,7 +75,7 @@ def sky_directions(rings: int = 9) -> tuple[Floats, Floats, Floats]:
     """Azimuth, elevation [rad] and solid angle [sr] of patches that cover the upper sky."""
     azimuths, elevations, solid = [], [], []
     edges = np.linspace(0, math.pi / 2, rings + 1)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         middle = (low + high) / 2
         count = max(1, round(36 * math.cos(middle)))
         angle = 2 * math.pi * (math.sin(high) - math.sin(low)) / count
