@@ -1,8 +1,8 @@
 """What maps show: fixed classes, colours and words, the same in QGIS and in the report.
 
-Colours are perceptually uniform and can be told apart by colour-blind readers: heat runs from
-yellow to purple (inferno), solar from blue-grey to yellow (cividis), so that no map of one can
-be taken for the other.
+Colours are perceptually uniform and can be told apart by colour-blind readers. Heat runs from
+yellow over red to near black (inferno): darker is hotter, on every map. Solar runs from blue
+over green to yellow (viridis): brighter yields more. No map of one can be taken for the other.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from itertools import pairwise
 from heliopolis.variables import find
 
 _HEAT = ("#f8cd37", "#f78410", "#d74b3f", "#a02a63", "#62146e")
-_SOLAR = ("#002656", "#39486c", "#676a71", "#938e78", "#c5b568", "#fce236")
+_SOLAR = ("#3e4989", "#2c718e", "#1f968b", "#3aba76", "#8bd646", "#f1e51d")
 _ANOMALY = ("#1b5a9c", "#529dc8", "#b8d8e9", "#f7f6f6", "#f9c6ac", "#dc6e57", "#a21328")
 _LST = (
-    "#10092d",
-    "#3d0965",
-    "#6c186e",
-    "#982766",
-    "#c43c4e",
-    "#e65d2f",
-    "#f98c0a",
-    "#fac228",
     "#f3f68a",
+    "#fac228",
+    "#f98c0a",
+    "#e65d2f",
+    "#c43c4e",
+    "#982766",
+    "#6c186e",
+    "#3d0965",
+    "#10092d",
 )
 
 

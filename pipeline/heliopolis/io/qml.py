@@ -17,8 +17,9 @@ _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _GREY = "#d9d9d9"
 #: Layers that are only drawn from this scale denominator on.
 _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
-_OUTLINES = {"hot_zones": ("#4d0b33", 0.5), "places": ("#4d4d4d", 0.4)}
-_OPACITY = {"hot_zones": 0.75, "heat_cells": 0.7, "places": 0.85}
+_OUTLINES = {"hot_zones": ("#3a0d2a", 0.8), "places": ("#4d4d4d", 0.4)}
+#: How much the inside covers what lies below [0..1]; outlines are always full.
+_OPACITY = {"hot_zones": 0.45, "heat_cells": 0.75, "places": 0.85}
 _LABELS = {"hot_zones": '"rank"', "places": '"name"'}
 
 
@@ -148,12 +149,12 @@ def _symbol(
 ) -> ET.Element:
     kind, cls = ("fill", "SimpleFill") if geometry == "polygon" else ("marker", "SimpleMarker")
     symbol = ET.Element(
-        "symbol", type=kind, name=name, alpha=f"{opacity:g}", clip_to_extent="1", force_rhr="0"
+        "symbol", type=kind, name=name, alpha="1", clip_to_extent="1", force_rhr="0"
     )
     layer = ET.SubElement(symbol, "layer", {"class": cls, "enabled": "1", "locked": "0"})
     layer.set("pass", "0")
     properties = {
-        "color": _rgba(colour),
+        "color": _rgba(colour, round(255 * opacity)),
         "outline_color": _rgba(outline),
         "outline_style": "dash" if hollow else "solid",
         "outline_width": f"{width_mm:g}",

@@ -121,6 +121,7 @@ def _project(
     order = ET.SubElement(root, "layerorder")
     for one in layers:
         ET.SubElement(order, "layer", id=one.key)
+    root.append(_view(layers, crs))
     root.append(_themes(layers, language))
     root.append(_properties())
     metadata = ET.SubElement(root, "projectMetadata")
@@ -183,18 +184,37 @@ def _extent(parent: ET.Element, bounds: Bounds) -> None:
         ET.SubElement(extent, tag).text = f"{value:.3f}"
 
 
+def _whole(layers: Sequence[ProjectLayer]) -> Bounds | None:
+    """Bounds of all layers with a margin; None where all are empty."""
+    known = [one.bounds for one in layers if one.bounds is not None]
+    if not known:
+        return None
+    west, south = (min(box[i] for box in known) for i in (0, 1))
+    east, north = (max(box[i] for box in known) for i in (2, 3))
+    margin = 0.03 * max(east - west, north - south)
+    return west - margin, south - margin, east + margin, north + margin
+
+
 def _canvas(layers: Sequence[ProjectLayer], crs: CRS) -> ET.Element:
     canvas = ET.Element("mapcanvas", name="theMapCanvas", annotationsVisible="1")
     ET.SubElement(canvas, "units").text = "meters"
-    known = [one.bounds for one in layers if one.bounds is not None]
-    if known:
-        west, south = (min(box[i] for box in known) for i in (0, 1))
-        east, north = (max(box[i] for box in known) for i in (2, 3))
-        margin = 0.03 * max(east - west, north - south)
-        _extent(canvas, (west - margin, south - margin, east + margin, north + margin))
+    bounds = _whole(layers)
+    if bounds is not None:
+        _extent(canvas, bounds)
     ET.SubElement(canvas, "rotation").text = "0"
     ET.SubElement(canvas, "destinationsrs").append(_reference_system(crs))
     return canvas
+
+
+def _view(layers: Sequence[ProjectLayer], crs: CRS) -> ET.Element:
+    """What the project shows first, also where no canvas was saved."""
+    settings = ET.Element("ProjectViewSettings", UseProjectScales="0")
+    bounds = _whole(layers)
+    if bounds is not None:
+        names = ("xmin", "ymin", "xmax", "ymax")
+        box = {name: f"{value:.3f}" for name, value in zip(names, bounds, strict=True)}
+        ET.SubElement(settings, "DefaultViewExtent", box).append(_reference_system(crs))
+    return settings
 
 
 def _map_layer(one: ProjectLayer, crs: CRS, language: str) -> ET.Element:

@@ -20,6 +20,12 @@ from heliopolis.io.vector import read_layer
 from heliopolis.report.html import Content, write_report
 from heliopolis.report.qgis_project import write_project
 from heliopolis.scene import read_scenes
+from heliopolis.solar.economics import (
+    PV_LIFE_CYCLE_G_KWH,
+    Co2Method,
+    co2_saved_kg,
+    grid_carbon,
+)
 from heliopolis.steps.building_table import (
     aggregate_planes,
     best_use,
@@ -140,8 +146,20 @@ def _with_heat(
 
 
 def _with_carbon(table: gpd.GeoDataFrame, solar: dict[str, Any]) -> gpd.GeoDataFrame:
-    """Buildings with the carbon dioxide avoided; NULL where the country is not known."""
-    table["co2_kg_year"], table["co2_method"] = np.nan, None
+    """Buildings with the carbon dioxide avoided; NULL where the grid's carbon is not known."""
+    country = solar.get("country")
+    method: Co2Method = solar.get("co2_method") or "average"
+    grid = grid_carbon(country, method)
+    energy = table["energy_kwh_year_p50"].astype("float64")
+    saved = [co2_saved_kg(float(kwh), country, method) for kwh in energy]
+    table["co2_kg_year"] = pd.Series(saved, index=table.index, dtype="float64")
+    table["co2_method"] = None
+    if grid is not None:
+        text = (
+            f"{method}, {str(country).upper()} {grid.year}: {grid.g_per_kwh:g} g/kWh "
+            f"({grid.source}) less {PV_LIFE_CYCLE_G_KWH:g} g/kWh for the panels"
+        )
+        table["co2_method"] = table["co2_kg_year"].notna().map({True: text, False: None})
     return table
 
 
