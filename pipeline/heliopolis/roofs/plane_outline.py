@@ -191,7 +191,7 @@ def _meet(cells: _Cells, i: int, j: int, planes: list[Plane], labels: I64, x: F6
     border = ndimage.binary_dilation(one) & two
     xx, yy = cells.centres()
     difference = a.height(xx, yy) - b.height(xx, yy)
-    if np.median(np.abs(difference[border])) > _MEET_M:
+    if not border.any() or np.median(np.abs(difference[border])) > _MEET_M:
         return
     turn = math.acos(min(1.0, float(a.normal @ b.normal)))
     if math.degrees(turn) < 6:

@@ -1,0 +1,261 @@
+"""Steps of one tile: the surface model, and the roof planes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+from shapely.geometry.base import BaseGeometry
+
+from heliopolis.config import Elevation, Roofs, expand
+from heliopolis.errors import ConfigError, NoDataError
+from heliopolis.io.pointcloud import Points, has_ground, read_points
+from heliopolis.io.raster import read_onto, write_cog
+from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.roofs.planes import Heights, PlaneTables, empty_tables
+from heliopolis.roofs.planes import roof_planes as planes_of
+from heliopolis.roofs.surface_model import (
+    crop,
+    reach_m,
+    surface_from_points,
+    surface_from_rasters,
+    with_halo,
+)
+
+Bounds = tuple[float, float, float, float]
+#: Surroundings of the buildings that are read with them [m].
+_MARGIN_M = 10.0
+
+
+def surface_model(
+    *,
+    tiles: Path,
+    points: list[Path],
+    rasters: list[Path],
+    footprints: Path | None,
+    surface: Path,
+    tile: str,
+    options: dict[str, Any],
+) -> None:
+    """Surface, terrain and trees of one tile: bands ``dsm_m``, ``dtm_m``, ``tree``.
+
+    Parameters
+    ----------
+    tiles
+        ``tiles.json``.
+    points
+        LAZ or LAS files; where there are any, ``rasters`` are not used.
+    rasters
+        Surface and terrain rasters, told apart by ``options["elevation"]``.
+    footprints
+        Buildings, which are never trees.
+    surface
+        Target, a COG over the bounds of the tile.
+    tile
+        Its identifier.
+    options
+        ``{"elevation": ..., "roofs": ..., "crs": ...}``.
+    """
+    elevation = Elevation.model_validate(options["elevation"])
+    crs = str(options["crs"])
+    grid = GeoBox.from_bbox(_bounds(tiles, tile), crs, resolution=elevation.resolution_m)
+    classified = has_ground(points) if points else True
+    wide = with_halo(grid, reach_m(classified or bool(elevation.dtm)))
+    mask = _building_mask(footprints, wide)
+    if points:
+        data = _read(points, wide.boundingbox.bbox, crs, elevation)
+        made = surface_from_points(
+            *(data.x, data.y, data.z, data.classification, wide),
+            classified=classified,
+            footprints=mask,
+        )
+    else:
+        made = _from_rasters(rasters, elevation, wide, mask)
+    tags = {"source": "points" if points else "rasters", "survey_year": str(elevation.year or "")}
+    write_cog(surface, crop(made, grid), tags=tags)
+
+
+def roof_planes(
+    *,
+    tiles: Path,
+    buildings: Path,
+    points: list[Path],
+    surfaces: list[Path],
+    planes: Path,
+    tile: str,
+    options: dict[str, Any],
+) -> None:
+    """Roof planes of the buildings whose representative point lies in one tile.
+
+    Parameters
+    ----------
+    tiles
+        ``tiles.json``.
+    buildings
+        GeoPackage with the layer ``buildings``.
+    points
+        LAZ or LAS files; where there are none the surface model is used, with quality MEDIUM.
+    surfaces
+        Surface models of the tile and of its neighbours.
+    planes
+        Target: layers ``roof_planes`` and ``usable``.
+    tile
+        Identifier of the tile.
+    options
+        ``{"elevation": ..., "roofs": ..., "crs": ...}``.
+    """
+    elevation = Elevation.model_validate(options["elevation"])
+    roofs = Roofs.model_validate(options["roofs"])
+    crs = str(options["crs"])
+    mine = _in_tile(read_layer(buildings, "buildings", crs=crs), _bounds(tiles, tile))
+    tables = empty_tables(crs)
+    if len(mine):
+        tables = _planes_in(mine, points, surfaces, crs, elevation, roofs)
+    write_tables(planes, tables)
+
+
+def write_tables(path: Path, tables: PlaneTables) -> None:
+    """Write ``roof_planes`` and ``usable`` into one GeoPackage."""
+    write_layers(path, {"roof_planes": tables.roof_planes, "usable": tables.usable})
+
+
+def _planes_in(
+    mine: gpd.GeoDataFrame,
+    points: list[Path],
+    surfaces: list[Path],
+    crs: str,
+    elevation: Elevation,
+    roofs: Roofs,
+) -> PlaneTables:
+    west, south, east, north = mine.total_bounds
+    m = _MARGIN_M
+    around = (west - m, south - m, east + m, north + m)
+    model = surface_cells(surfaces, around, crs, elevation.resolution_m)
+    if points:
+        data = _read(points, around, crs, elevation)
+        heights, quality = Heights.of(data.x, data.y, data.z, data.classification), "HIGH"
+    else:
+        heights, quality = cells_as_points(model, "dsm_m"), "MEDIUM"
+    return planes_of(
+        mine,
+        heights,
+        ground_m=_ground(mine, model),
+        quality=quality,
+        min_plane_m2=roofs.min_plane_m2,
+        setback_m=roofs.setback_m,
+    )
+
+
+def surface_cells(paths: list[Path], bounds: Bounds, crs: str, resolution_m: float) -> xr.Dataset:
+    """Surface models mosaicked over ``bounds``, on the lattice of the tiles."""
+    west, south, east, north = (
+        round_to(value / resolution_m) * resolution_m
+        for value, round_to in zip(
+            bounds, (math.floor, math.floor, math.ceil, math.ceil), strict=True
+        )
+    )
+    grid = GeoBox.from_bbox((west, south, east, north), crs, resolution=resolution_m)
+    return read_onto(paths, grid)
+
+
+def cells_as_points(model: xr.Dataset, band: str) -> Heights:
+    """Centres of the cells of a raster as points."""
+    y, x = (model[name].values for name in model[band].dims)
+    xx, yy = np.meshgrid(x, y)
+    return Heights.of(xx.ravel(), yy.ravel(), model[band].values.ravel().astype("float64"))
+
+
+def _ground(mine: gpd.GeoDataFrame, model: xr.Dataset) -> dict[str, float]:
+    """Median height of the terrain in and around each building [m]."""
+    terrain = cells_as_points(model, "dtm_m")
+    out = {}
+    for key, geometry in zip(mine["building_id"].astype(str), mine.geometry, strict=True):
+        near = terrain.within(shapely.make_valid(geometry).buffer(2.0))
+        out[key] = float(np.median(near.z)) if len(near) else math.nan
+    return out
+
+
+def _in_tile(table: gpd.GeoDataFrame, bounds: Bounds) -> gpd.GeoDataFrame:
+    """Buildings whose representative point lies in the half-open box of a tile."""
+    points: npt.NDArray[Any] = shapely.point_on_surface(table.geometry.to_numpy())
+    x, y = shapely.get_x(points), shapely.get_y(points)
+    west, south, east, north = bounds
+    inside = (x >= west) & (x < east) & (y >= south) & (y < north)
+    return table[inside].reset_index(drop=True)
+
+
+def _bounds(tiles: Path, tile: str) -> Bounds:
+    for record in json.loads(tiles.read_text(encoding="utf-8")):
+        if record["id"] == tile:
+            west, south, east, north = (float(value) for value in record["bounds"])
+            return west, south, east, north
+    raise ConfigError(
+        f"there is no tile {tile!r}", where=str(tiles), remedy="Delete the file and run again"
+    )
+
+
+def _read(points: list[Path], bounds: Bounds, crs: str, elevation: Elevation) -> Points:
+    return read_points(
+        points, crs=crs, bounds=bounds, source_crs=elevation.crs, unit=elevation.unit
+    )
+
+
+def _building_mask(footprints: Path | None, grid: GeoBox) -> npt.NDArray[np.bool_] | None:
+    """True in cells whose centre lies in a building."""
+    if footprints is None:
+        return None
+    table = read_layer(footprints, crs=str(grid.crs))
+    box = shapely.box(*grid.boundingbox.bbox)
+    near = [shapely.make_valid(g) for g in table.geometry if g is not None and g.intersects(box)]
+    mask = np.zeros(grid.shape, dtype=bool)
+    coordinates = list(xr_coords(grid).values())
+    y, x = coordinates[0].values, coordinates[1].values
+    for geometry in near:
+        _burn(mask, geometry, x, y)
+    return mask
+
+
+def _burn(
+    mask: npt.NDArray[np.bool_],
+    geometry: BaseGeometry,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+) -> None:
+    west, south, east, north = geometry.bounds
+    cols = slice(*np.searchsorted(x, [west, east]))
+    rows = slice(*np.searchsorted(-y, [-north, -south]))
+    xx, yy = np.meshgrid(x[cols], y[rows])
+    shapely.prepare(geometry)
+    mask[rows, cols] |= shapely.contains_xy(geometry, xx, yy)
+
+
+def _from_rasters(
+    rasters: list[Path],
+    elevation: Elevation,
+    grid: GeoBox,
+    mask: npt.NDArray[np.bool_] | None,
+) -> xr.Dataset:
+    """Surface and terrain from rasters of heights, resampled bilinearly."""
+    if not rasters:
+        raise NoDataError(
+            "there are no heights", where="elevation", remedy="Give elevation.points or .dsm"
+        )
+    scale = {"foot": 0.3048, "us_survey_foot": 1200 / 3937}.get(elevation.unit or "", 1.0)
+    terrain = set(expand(elevation.dtm, "elevation.dtm")) if elevation.dtm else set()
+    low = [path for path in rasters if path in terrain]
+    high = [path for path in rasters if path not in terrain]
+
+    def heights(paths: list[Path]) -> npt.NDArray[np.float64]:
+        data = read_onto(paths, grid, resampling="bilinear")
+        return np.asarray(next(iter(data.data_vars.values())).values, dtype="float64") * scale
+
+    return surface_from_rasters(heights(high), heights(low) if low else None, grid, mask)
