@@ -33,6 +33,11 @@ _COMMANDS = {
     "lst": ("lst", "lst"),
     "slstr": ("slstr", "slstr"),
     "sharpen": ("sharpen", "sharpen"),
+    "planes": ("planes", "planes"),
+    "horizon": ("horizon", "horizon"),
+    "irradiance": ("irradiance", "irradiance"),
+    "yield": ("pv_yield", "pv_yield"),
+    "validate": ("validate", "validate"),
 }
 
 

@@ -43,7 +43,7 @@ def run(
         *("--snakefile", str(snakefile())),
         *("--configfile", str(config.resolve())),
         *("--cores", str(cores), "--resources", f"mem_mb={int(memory * 1000)}"),
-        *("--rerun-incomplete", "--keep-going"),
+        *("--rerun-incomplete", "--keep-going", "--nocolor"),
         *(("--profile", str(profile.resolve())) if profile else ()),
         *context.args,
     ]
