@@ -24,6 +24,9 @@ Labels = npt.NDArray[np.int32]
 
 #: Cells of one zone touch by an edge or a corner.
 _EIGHT = np.ones((3, 3), dtype=bool)
+#: A zone reaches this part of the neighbourhood's radius beyond its significant core: two
+#: neighbourhoods half a radius apart have two thirds of their ground in common.
+REACH_RADII = 0.5
 #: Position-derived identifiers are rounded to this length [m], so that they outlive small changes.
 ID_STEP_M = 500.0
 #: Share of each part in the priority, and the value at which the part is full.
@@ -59,14 +62,17 @@ def zone_labels(
     threshold: float,
     cell_m: float,
     detail_m: float,
+    reach_m: float,
     min_area_m2: float,
 ) -> Labels:
     """Label the hot zones of a field.
 
-    A cell belongs to a zone where its neighbourhood is significantly hot and it is hot itself,
-    seen at the detail that the field resolves. Gi* alone would widen every zone by its
-    neighbourhood. Gaps within a zone that are smaller than the detail are closed, unless they
-    hold unknown cells or water.
+    A zone has a core of cells whose neighbourhood is significantly hot and that are hot
+    themselves, seen at the detail that the field resolves. Gi* alone would widen every zone by
+    its neighbourhood, and blunt its edge: so cells that are hot themselves and connected to the
+    core belong to the zone too, up to a distance at which their neighbourhoods are still mostly
+    the same. Gaps within a zone that are smaller than the detail are closed, unless they hold
+    unknown cells or water.
 
     Parameters
     ----------
@@ -82,6 +88,8 @@ def zone_labels(
         Cell size of ``field`` [m].
     detail_m
         Smallest detail that the field resolves [m].
+    reach_m
+        How far a zone reaches beyond its core [m].
     min_area_m2
         Smaller zones are left out [m2].
 
@@ -93,9 +101,10 @@ def zone_labels(
     known = np.isfinite(field)
     if not known.any() or not math.isfinite(critical_z):
         return np.zeros(field.shape, dtype="int32")
-    averaged = disc_mean(field, detail_m / 2.0 / cell_m)
     with np.errstate(invalid="ignore"):
-        hot = known & (z >= critical_z) & (averaged >= threshold)
+        itself = known & (disc_mean(field, detail_m / 2.0 / cell_m) >= threshold)
+        core = itself & (z >= critical_z)
+    hot = _grown(core, itself, reach_m / cell_m)
     hot |= _small_gaps(hot, known, max_cells=(detail_m / cell_m) ** 2)
     labels, count = ndimage.label(hot, structure=_EIGHT)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
@@ -103,6 +112,18 @@ def zone_labels(
     keep[0] = False
     number = np.where(keep, np.cumsum(keep), 0).astype("int32")
     return np.asarray(number[labels])
+
+
+def _grown(
+    core: npt.NDArray[np.bool_], itself: npt.NDArray[np.bool_], reach: float
+) -> npt.NDArray[np.bool_]:
+    """Hot cells connected to the core and within ``reach`` [cells] of it."""
+    if not core.any():
+        return core
+    labels, _ = ndimage.label(
+        itself & (ndimage.distance_transform_edt(~core) <= reach), structure=_EIGHT
+    )
+    return np.asarray(core | np.isin(labels, np.unique(labels[core])) & (labels > 0))
 
 
 def _small_gaps(

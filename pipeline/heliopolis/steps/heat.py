@@ -24,7 +24,7 @@ from heliopolis.heat.cells import block_mean, spread_linear
 from heliopolis.heat.coverage import coverage
 from heliopolis.heat.greening import plantable_share, vegetation_share
 from heliopolis.heat.places import empty_places, place_table
-from heliopolis.heat.zones import zone_labels, zone_table
+from heliopolis.heat.zones import REACH_RADII, zone_labels, zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
 from heliopolis.io.vector import read_layer
@@ -234,6 +234,7 @@ def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
         threshold=threshold,
         cell_m=pixel_m,
         detail_m=detail_m,
+        reach_m=REACH_RADII * spots.distance_m,
         min_area_m2=heat.min_zone_m2,
     )
     return _Found(spots, labels, factor, detail_m, threshold)

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import metric_crs
 from heliopolis.heat.hotspots import HotSpots, confidence, hot_spots
-from heliopolis.heat.zones import zone_labels, zone_table
+from heliopolis.heat.zones import REACH_RADII, zone_labels, zone_table
 from heliopolis.io.raster import band_names, raster_grid, read_raster
 from heliopolis.io.vector import write_layers
 
@@ -133,6 +133,7 @@ def _zones(
         threshold=spots.mean + spots.sd,
         cell_m=cell_m,
         detail_m=DETAIL_CELLS * cell_m,
+        reach_m=REACH_RADII * spots.distance_m,
         min_area_m2=min_area_m2,
     )
     fields: dict[str, Array | None] = {
