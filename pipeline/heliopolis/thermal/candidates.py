@@ -13,6 +13,8 @@ Array = NDArray[Any]
 #: A prediction may lie outside the range of the coarse values by this share of it.
 EXTRAPOLATION = 0.25
 _STRIP = 256
+#: A regression learns from at most this many cells, evenly spread over them.
+MAX_CELLS = 6000
 
 
 class Regression(Protocol):
@@ -31,7 +33,7 @@ def make(name: str) -> Regression:
         return RidgeCV(np.logspace(-2, 4, 13))
     if name == "boosting":
         return HistGradientBoostingRegressor(
-            max_iter=60, learning_rate=0.1, max_leaf_nodes=8, min_samples_leaf=10,
+            max_iter=50, learning_rate=0.1, max_leaf_nodes=8, min_samples_leaf=10,
             early_stopping=False, random_state=0,
         )  # fmt: skip
     raise ValueError(name)
@@ -50,6 +52,8 @@ class Bounded:
         low, high = float(y.min()), float(y.max())
         margin = EXTRAPOLATION * (high - low)
         self.low, self.high = low - margin, high + margin
+        step = -(-len(y) // MAX_CELLS)
+        x, y = x[::step], y[::step]
         self.model = make(name)
         self.model.fit((x - self.centre) / self.spread, y)
 

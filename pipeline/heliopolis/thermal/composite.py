@@ -88,19 +88,19 @@ def composite(
     -------
     Dataset
         ``lst_median`` [K], ``lst_sd`` [K], ``anomaly`` [K], ``n_obs``, ``effective_resolution``
-        [m], ``persistence`` (share of the clear dates on which the anomaly exceeds the date's
-        spatial standard deviation), dims (y, x).
+        [m], ``persistence`` (share of the clear dates on which the place is hotter than the
+        area's level by more than the date's spatial standard deviation), dims (y, x).
     """
     lst_k, sd_k = (_one_time_chunk(array) for array in (lst_k, sd_k))
     if levels is None:
         levels = date_levels(lst_k, reference)
     centre = levels["level"].median("time")
     detrended = lst_k - levels["level"] + centre
-    seen = np.isfinite(lst_k)
+    seen = lst_k.notnull()
     count = seen.sum(dim="time")
     median = detrended.median("time")
     zero = levels["reference"].isel(time=0)
-    hot = ((detrended - zero) > levels["spread"]).where(seen)
+    hot = ((detrended - centre) > levels["spread"]).where(seen)
     resolution = xr.DataArray(np.asarray(effective_resolution_m, dtype="float32"), dims="time")
     mean_resolution = (seen * resolution).sum(dim="time") / count.where(count > 0)
     return xr.Dataset(
@@ -133,7 +133,7 @@ def _sigma(
     The latter is the larger of what the dates state and of what they show by their scatter.
     """
     some = count.where(count > 0)
-    stated = (sd_k**2).where(np.isfinite(detrended)).sum(dim="time") / some
+    stated = (sd_k**2).where(detrended.notnull()).sum(dim="time") / some
     scatter = (
         detrended.var("time", ddof=1).where(count > 2, 0.0)
         if (detrended.sizes["time"] > 2)
@@ -183,7 +183,7 @@ def _quantile(row: Array, q: float) -> float:
 
 # ------------------------------------------------------------------------------ the reference
 #: The outskirts: less built than this within `NEIGHBOURHOOD_M`.
-OUTSKIRTS_BUILT_SHARE = 0.15
+OUTSKIRTS_BUILT_SHARE = 0.25
 NEIGHBOURHOOD_M = 500.0
 #: A reference of fewer pixels than this share of the area is not taken.
 MIN_REFERENCE_SHARE = 0.005

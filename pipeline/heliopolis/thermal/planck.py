@@ -33,15 +33,16 @@ def radiance(temperature_k: T, k1: float, k2: float) -> T:
     Examples
     --------
     >>> round(float(radiance(300.0, 774.8853, 1321.0789)), 4)
-    9.5904
+    9.5968
     """
-    return k1 / np.expm1(k2 / temperature_k)  # type: ignore[return-value]
+    band: Any = k1 / np.expm1(k2 / temperature_k)
+    return band
 
 
 def brightness_temperature(radiance_w: T, k1: float, k2: float) -> T:
     """Temperature [K] of the black body with that band radiance: inverse of `radiance`.
 
-    >>> round(float(brightness_temperature(9.5904, 774.8853, 1321.0789)), 2)
+    >>> round(float(brightness_temperature(9.5968, 774.8853, 1321.0789)), 2)
     300.0
     """
     return k2 / np.log1p(k1 / radiance_w)
@@ -67,9 +68,7 @@ def emissivity_corrected(brightness_k: T, emissivity: T, wavelength_um: float = 
     >>> round(float(emissivity_corrected(310.0, 0.96)), 2)
     313.0
     """
-    return brightness_k / (  # type: ignore[return-value]
-        1.0 + wavelength_um * brightness_k / C2_UM_K * np.log(emissivity)
-    )
+    return brightness_k / (1.0 + wavelength_um * brightness_k / C2_UM_K * np.log(emissivity))
 
 
 def to_linear(temperature_k: T) -> T:
@@ -100,8 +99,8 @@ def coarsen_mean_k(
     """
     window = {"y": factor, "x": factor}
     padded = _padded(temperature_k, factor)
-    good = np.isfinite(padded)
-    linear: xr.DataArray = to_linear(padded.where(good, 0.0))
+    good = padded.notnull()
+    linear = to_linear(padded.where(good, 0.0))
     total = linear.coarsen(window).sum()
     count = good.astype("float32").coarsen(window).sum()
     enough = count >= max(min_share * factor * factor, 1.0)

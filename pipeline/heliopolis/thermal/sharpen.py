@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from heliopolis.thermal.candidates import Bounded
 from heliopolis.thermal.conserve import Nesting, crop_to, fill_gaps
-from heliopolis.thermal.heldout import Verdict, judge
+from heliopolis.thermal.heldout import FWHM_TO_SIGMA, Verdict, judge
 from heliopolis.thermal.planck import from_linear, to_linear
 
 Array = NDArray[Any]
@@ -36,7 +36,6 @@ MIN_FINITE_SHARE = 0.6
 MIN_CELLS = 100
 #: Blur of the predictors, in fine pixels (1 sigma): bands of 20 m and residual misregistration.
 PREDICTOR_BLUR_PIXELS = 0.5
-_FWHM_TO_SIGMA = 0.42466
 
 
 @dataclass(frozen=True)
@@ -115,19 +114,21 @@ def sharpen(
     if not regression or valid.sum() < MIN_CELLS:
         fields = {}
     cells = _cell_predictors(fields, nest, psf_fwhm_m / cell_m)
-    verdict = judge(linear, cells, float(fine_grid.resolution.x) / cell_m)
-    filled = fill_gaps(linear)
-    smooth = nest.smooth(filled)
-    detail = _detail(verdict, linear, cells, fields, nest, smooth, valid)
+    fine_share = float(fine_grid.resolution.x) / cell_m
+    verdict = judge(linear, cells, psf_fwhm_m / cell_m)
+    smooth = nest.smooth(fill_gaps(linear))
+    full = _detail(verdict, linear, cells, fields, nest, smooth, valid)
+    detail = None if full is None else verdict.amplitude * full
     out = smooth if detail is None else smooth + detail
+    below = verdict.below_cell(fine_share, None if full is None else float(np.var(full)))
     lst = from_linear(np.where(nest.spread(valid), np.maximum(out, 1.0), np.nan))
-    sd = _sigma(verdict, noise, detail, missing, nest)
+    sd = _sigma(verdict, below, noise, detail, missing, nest)
     return SharpenResult(
         lst_k=_wrapped(lst, fine_grid),
         sd_k=_wrapped(np.where(nest.spread(valid), sd, np.nan), fine_grid),
         method=verdict.method,
         skill=verdict.report(),
-        effective_resolution_m=max(verdict.resolution_share * cell_m, fine_grid.resolution.x),
+        effective_resolution_m=cell_m * verdict.resolution_share(fine_share, below),
         mass_residual_k=mass_residual_k(lst, coarse, nest),
         predictors=list(fields) if verdict.method != "smooth" else [],
     )
@@ -182,7 +183,7 @@ def _cell_predictors(fields: Mapping[str, Array], nest: Nesting, fwhm_cells: flo
     seen = np.empty((*shape, len(fields)))
     for index, values in enumerate(fields.values()):
         mean = nest.mean(values)
-        sigma = fwhm_cells * _FWHM_TO_SIGMA
+        sigma = fwhm_cells * FWHM_TO_SIGMA
         seen[..., index] = ndimage.gaussian_filter(mean, sigma, mode="nearest") if sigma else mean
     return seen
 
@@ -196,7 +197,7 @@ def _detail(
     smooth: Array,
     valid: NDArray[np.bool_],
 ) -> Array | None:
-    """Detail that the chosen regression adds to the smooth field; its cell means are 0."""
+    """What the chosen regression differs from the smooth field; its cell means are 0."""
     if verdict.method == "smooth":
         return None
     model = Bounded(verdict.method, cells[valid], linear[valid])
@@ -205,11 +206,12 @@ def _detail(
         strip = slice(top, top + 256)
         guess[strip] = model.predict(np.stack([f[strip] for f in fields.values()], axis=-1))
     residual = fill_gaps(np.where(valid, linear - nest.mean(guess), np.nan))
-    return verdict.amplitude * (guess + nest.smooth(residual) - smooth)
+    return guess + nest.smooth(residual) - smooth
 
 
 def _sigma(
     verdict: Verdict,
+    below: float,
     noise_k: Array,
     detail: Array | None,
     missing: NDArray[np.bool_],
@@ -220,8 +222,10 @@ def _sigma(
     finite = noise_k[np.isfinite(noise_k)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     noise = np.clip(nest.smooth(filled), low, high)
-    below = np.full(noise.shape, verdict.smooth_variance)
+    variance: Array = np.full(noise.shape, below)
     if detail is not None:
-        here = verdict.constant_variance + verdict.detail_share * detail**2
-        below = np.where(missing, below, here)
-    return np.asarray(np.sqrt(noise**2 + below))
+        left = verdict.unexplained * below
+        varying = verdict.detail_error * detail**2
+        constant = max(left - float(varying.mean()), 0.25 * left)
+        variance = np.where(missing, below, constant + varying)
+    return np.asarray(np.sqrt(noise**2 + variance))
