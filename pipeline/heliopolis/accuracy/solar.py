@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from heliopolis.io.weather import Weather, read_weather
+from heliopolis.solar.diffuse import Transposition
 from heliopolis.solar.irradiance import PlaneIrradiance, cos_incidence, transpose
 from heliopolis.solar.sky import Sky, make_sky
 from heliopolis.solar.yield_ import (
     Model,
-    Mounting,
     behind_glass,
     cell_temperature,
     module_power,
@@ -27,8 +27,8 @@ from heliopolis.solar.yield_ import (
 
 _PVGIS = "solar/pvgis-hourly-48n17e/Timeseries_48.172_17.181_SA2_500kWp_crystSi_14_38deg_"
 _PVGIS_FILE = _PVGIS + "-2deg_2005_2020.csv.gz"
-#: Reference AC yields of PVWatts 5 [kWh/kWp] and their array types.
-_DENVER = {"rackmount": "free", "roofmount": "building"}
+#: Array types of the PVWatts runs.
+_DENVER = ("rackmount", "roofmount")
 #: References of the KNMI years, 35 deg, 14 % losses [kWh/kWp], by azimuth.
 _KNMI_2023 = {"south": (180.0, 996.0), "east": (90.0, 784.0), "west": (270.0, 799.0)}
 _TRY_SOUTH = 917.0
@@ -50,8 +50,9 @@ def score_pvgis(data_dir: Path) -> dict[str, float]:
     sky = make_sky(stand_in, weather.times, 1.0, 48.172, 17.181, transposition="perez")
     day = stand_in["ghi"].to_numpy() > 0
     tilt, azimuth = np.array([38.0]), np.array([178.0])
-    parts = (data[name].to_numpy()[None, day] for name in ("gb_i", "gd_i", "gr_i"))
-    plane = PlaneIrradiance(*parts, cos_incidence(sky.zenith_deg, sky.azimuth_deg, tilt, azimuth))
+    beam, diffuse, ground = (data[n].to_numpy()[None, day] for n in ("gb_i", "gd_i", "gr_i"))
+    cosine = cos_incidence(sky.zenith_deg, sky.azimuth_deg, tilt, azimuth)
+    plane = PlaneIrradiance(beam, diffuse, ground, cosine)
     truth = data["power_w"].to_numpy()[day] / 1000.0 / nominal_kw
     modelled = _hourly(sky, plane, tilt)
     years = len(data) / 8766.0
@@ -119,13 +120,21 @@ def score_knmi(data_dir: Path) -> dict[str, dict[str, float]]:
 
 
 def score_try(data_dir: Path) -> dict[str, dict[str, float]]:
-    """DWD test reference year, Essen: 35 deg south, 14 % losses."""
+    """DWD test reference year, Essen: 35 deg south, 14 % losses.
+
+    Once with the sky model that the product chooses, once with Hay and Davies', which the
+    reference seems to have used.
+    """
     folder = data_dir / "solar" / "dwd-try"
     weather = read_weather(folder / "region05_TRY2015_514562070568_Jahr.dat")
     if weather.latitude is None or weather.longitude is None:
         return {}
     place = weather.latitude, weather.longitude
-    return {"south": _compare(_specific(weather, *place, 35.0, 180.0), _TRY_SOUTH)}
+    simple = _specific(weather, *place, 35.0, 180.0, transposition="hay-davies")
+    return {
+        "south": _compare(_specific(weather, *place, 35.0, 180.0), _TRY_SOUTH),
+        "south_hay_davies": _compare(simple, _TRY_SOUTH),
+    }
 
 
 def _specific(
@@ -134,17 +143,23 @@ def _specific(
     longitude: float,
     tilt_deg: float,
     azimuth_deg: float,
-    mounting: Mounting = "free",
+    transposition: Transposition | None = None,
 ) -> float:
-    """Specific yield [kWh/kWp] with 14 % losses."""
-    sky = make_sky(weather.data, weather.times, weather.step_hours, latitude, longitude)
+    """Specific yield [kWh/kWp] of free-standing modules with 14 % losses."""
+    sky = make_sky(
+        weather.data,
+        weather.times,
+        weather.step_hours,
+        latitude,
+        longitude,
+        transposition=transposition,
+    )
     tilt = np.array([tilt_deg])
     plane = transpose(sky, tilt, np.array([azimuth_deg]))
     found = pv_yield(
         sky,
         plane,
         tilt,
-        mounting=mounting,
         losses_percent={"system": 14.0},
         inverter_efficiency=None,
     )

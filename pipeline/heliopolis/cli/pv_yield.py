@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,6 +29,12 @@ class TranspositionChoice(StrEnum):
     auto = "auto"
     perez = "perez"
     hay_davies = "hay-davies"
+
+
+def _sky_model(choice: TranspositionChoice) -> Literal["perez", "hay-davies"] | None:
+    if choice is TranspositionChoice.auto:
+        return None
+    return "perez" if choice is TranspositionChoice.perez else "hay-davies"
 
 
 def pv_yield(
@@ -84,7 +90,7 @@ def pv_yield(
         horizon=horizon,
         in_plane=poa,
         model=model.value,
-        transposition=None if transposition is TranspositionChoice.auto else transposition.value,
+        transposition=_sky_model(transposition),
     )
     for note in told["weather"]["warnings"]:
         typer.echo(f"warning: {note}", err=True)

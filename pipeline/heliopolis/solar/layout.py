@@ -15,6 +15,8 @@ Orientation = Literal["portrait", "landscape"]
 
 #: Gap between neighbouring modules, for the clamps [m].
 _GAP_M = 0.02
+#: Modules may touch the edge of the usable part: rounding of coordinates is forgiven [m].
+_ROUNDING_M = 1e-5
 #: Offsets of the grid of modules that are tried along each axis, as shares of its step.
 _OFFSETS = (0.0, 0.25, 0.5, 0.75)
 #: The winter sun is not taken lower than this for the distance between rows [deg].
@@ -158,13 +160,19 @@ def _best_grid(local: Any, across: float, along: float, step_down: float) -> Flo
     best = np.empty(0, dtype=object)
     for shift_u in _OFFSETS:
         for shift_v in _OFFSETS:
-            u = np.arange(left + shift_u * step, right - across + 1e-9, step)
-            v = np.arange(bottom - along - shift_v * step_down, top - 1e-9, -step_down)
+            u = np.arange(left + shift_u * step, right - across + _ROUNDING_M, step)
+            v = np.arange(bottom - along - shift_v * step_down, top - _ROUNDING_M, -step_down)
             if len(u) * len(v) <= len(best):
                 continue
             uu, vv = (grid.ravel() for grid in np.meshgrid(u, v))
             boxes = shapely.box(uu, vv, uu + across, vv + along)
-            inside = boxes[shapely.covers(local, boxes)]
+            cores = shapely.box(
+                uu + _ROUNDING_M,
+                vv + _ROUNDING_M,
+                uu + across - _ROUNDING_M,
+                vv + along - _ROUNDING_M,
+            )
+            inside = boxes[shapely.covers(local, cores)]
             if len(inside) > len(best):
                 best = inside
     return best

@@ -258,19 +258,21 @@ def _fill(
 ) -> None:
     """Write the columns of the planes at ``rows``; NaN elsewhere."""
     capacity = counts * system.module_power_w / 1000.0
-    p50 = capacity * figures["year"]
+    empty = counts == 0
+    p50 = np.where(empty, 0.0, capacity * figures["year"])
+    months = np.where(empty[:, None], 0.0, capacity[:, None] * figures["month"])
     geometry = out["quality"].iloc[rows].map(GEOMETRY_SIGMA).fillna(_UNKNOWN_SIGMA).to_numpy()
     yearly = yearly_sigma(sky.yearly_ghi_kwh_m2, system.interannual_sigma)
     columns: dict[str, FloatArray] = {
         "poa_kwh_m2_year": figures["poa"],
         "shading_loss": figures["loss"],
         "sky_view": figures["view"],
-        **{name: capacity * figures["month"][:, m] for m, name in enumerate(_MONTHS)},
+        **{name: months[:, m] for m, name in enumerate(_MONTHS)},
         "energy_kwh_year_p50": p50,
         "energy_kwh_year_p90": p90(p50, system.model_sigma, yearly, geometry),
         "n_panels": counts,
         "capacity_kwp": capacity,
-        "specific_yield_kwh_kwp": np.where(counts > 0, figures["year"], np.nan),
+        "specific_yield_kwh_kwp": np.where(empty, np.nan, figures["year"]),
     }
     for name, values in columns.items():
         full = np.full(len(out), np.nan)

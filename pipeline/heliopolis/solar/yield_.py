@@ -163,7 +163,8 @@ def module_power(effective: FloatArray, cell_c: FloatArray, model: Model) -> Flo
     if model == "pvwatts":
         return np.asarray(pvlib.pvsystem.pvwatts_dc(effective, cell_c, 1.0, _GAMMA))
     power = pvlib.pvarray.huld(effective, cell_c, 1.0, cell_type="csi", k_version="pvgis5")
-    return np.maximum(np.nan_to_num(power), 0.0)
+    # Nothing comes of no light; what is not known stays NaN.
+    return np.where(effective <= 0.0, 0.0, np.maximum(power, 0.0))
 
 
 def _inverter(dc: FloatArray, efficiency: float) -> FloatArray:

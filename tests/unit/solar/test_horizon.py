@@ -1,0 +1,123 @@
+"""The horizon against worked cases and brute force."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliopolis.solar.horizon import horizon, horizon_of_cells, reach_m
+
+
+def brute(dsm: np.ndarray, cell: float, directions: int, reach: float) -> np.ndarray:
+    """Walk over the crossings with rows (or columns) of cells, no skipping."""
+    height, width = dsm.shape
+    out = np.zeros((directions, height, width))
+    for k in range(directions):
+        north, east = math.cos(2 * math.pi * k / directions), math.sin(2 * math.pi * k / directions)
+        larger = max(abs(north), abs(east))
+        dy, dx = round(-north / larger, 12), round(east / larger, 12)
+        length = math.hypot(dy, dx) * cell
+        for r in range(height):
+            for c in range(width):
+                j = 1
+                while j * length <= reach + 1e-6:
+                    y, x = r + j * dy, c + j * dx
+                    if not (-1e-9 <= y <= height - 1 + 1e-9 and -1e-9 <= x <= width - 1 + 1e-9):
+                        break
+                    y0, x0 = math.floor(y + 1e-9), math.floor(x + 1e-9)
+                    y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+                    part = max(y - y0, x - x0, 0.0)
+                    other = dsm[y1, x0] if y - y0 > 1e-6 else dsm[y0, x1]
+                    level = dsm[y0, x0] + part * (other - dsm[y0, x0])
+                    rise = (level - dsm[r, c]) / (j * length)
+                    out[k, r, c] = max(out[k, r, c], math.degrees(math.atan(rise)))
+                    j += 1
+    return out
+
+
+def blocks(seed: int, shape: tuple[int, int] = (40, 52)) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    dsm = rng.normal(0, 0.03, shape)
+    for _ in range(6):
+        r, c = rng.integers(0, shape[0]), rng.integers(0, shape[1])
+        dsm[r : r + rng.integers(2, 12), c : c + rng.integers(2, 12)] = rng.uniform(2, 20)
+    return dsm.astype("float32")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("reach", [6.0, 100.0])
+def test_equals_brute_force(seed: int, reach: float) -> None:
+    dsm = blocks(seed)
+    found = horizon(dsm, 0.5, 7, reach)
+    assert np.abs(found - brute(dsm, 0.5, 7, reach)).max() < 1e-3
+
+
+def test_wall_to_the_north_by_hand() -> None:
+    dsm = np.zeros((60, 60), dtype="float32")
+    dsm[10] = 10.0
+    angles = horizon(dsm, 1.0, 4)
+    assert angles.dtype == np.float32
+    assert angles[0, 30, 30] == pytest.approx(math.degrees(math.atan2(10, 20)), abs=1e-4)
+    assert angles[1, 30, 30] == angles[2, 30, 30] == angles[3, 30, 30] == 0
+    assert angles[2, 5, 30] == pytest.approx(math.degrees(math.atan2(10, 5)), abs=1e-4)
+
+
+def test_distance_is_a_limit() -> None:
+    dsm = np.zeros((5, 100), dtype="float32")
+    dsm[:, 80] = 30.0
+    assert horizon(dsm, 1.0, 4, 20.0)[1, 2, 59] == 0
+    assert horizon(dsm, 1.0, 4, 20.0)[1, 2, 60] > 50
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000))
+def test_mirror(seed: int) -> None:
+    dsm = blocks(seed, (24, 30))
+    plain, turned = horizon(dsm, 1.0, 12), horizon(dsm[:, ::-1].copy(), 1.0, 12)
+    for k in range(12):
+        assert np.allclose(plain[k], turned[-k % 12][:, ::-1], atol=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.5, 30))
+def test_a_taller_neighbour_never_lowers_the_horizon(seed: int, extra: float) -> None:
+    dsm = blocks(seed, (24, 30))
+    taller = dsm.copy()
+    taller[10:14, 10:14] += np.float32(extra)
+    where = np.ones(dsm.shape, dtype=bool)
+    where[10:14, 10:14] = False
+    before, after = (horizon_of_cells(z, 1.0, where, 12) for z in (dsm, taller))
+    assert (after >= before - 1e-5).all()
+
+
+def test_result_does_not_depend_on_the_tile() -> None:
+    dsm = blocks(5, (80, 90))
+    whole = horizon(dsm, 1.0, 9, 15.0)[:, 30:50, 30:50]
+    part = horizon(dsm[13:67, 14:68].copy(), 1.0, 9, 15.0)[:, 17:37, 16:36]
+    assert np.allclose(whole, part, atol=1e-5)
+
+
+def test_gaps_hide_nothing_and_see_nothing() -> None:
+    dsm = np.zeros((20, 20), dtype="float32")
+    dsm[5, :] = np.nan
+    dsm[2, :] = 4.0
+    angles = horizon(dsm, 1.0, 8)
+    assert np.isnan(angles[:, 5]).all()
+    assert angles[0, 10, 10] == pytest.approx(math.degrees(math.atan2(4, 8)), abs=1e-4)
+
+
+def test_observers_above_the_surface_look_over_small_things() -> None:
+    dsm = np.zeros((9, 9), dtype="float32")
+    dsm[4, 5] = 0.1
+    assert horizon(dsm, 0.5, 4)[1, 4, 4] > 10
+    assert horizon(dsm, 0.5, 4, observers=dsm + 0.15)[1, 4, 4] == 0
+
+
+def test_reach() -> None:
+    assert reach_m(60.0, 5.0) == pytest.approx(685.8, abs=0.1)
+    with pytest.raises(ValueError, match="lowest_sun_deg"):
+        reach_m(10.0, 0.0)

@@ -1,0 +1,138 @@
+"""Horizon and yield as steps on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+from shapely.geometry import box
+
+from heliopolis.errors import InputError
+from heliopolis.io.raster import band_names, read_raster, write_cog
+from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.steps.solar import horizon, solar_yield
+from heliopolis.steps.solar_files import horizon_file, irradiance_file, yield_file
+
+CRS = "EPSG:2154"
+X, Y = 650_000.0, 6_860_000.0
+OPTIONS = {"solar": {"directions": 12, "horizon_distance_m": 40.0}, "elevation": {}}
+
+
+@pytest.fixture(scope="module")
+def weather_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    times = pd.date_range("2021-01-01", periods=8760, freq="h", tz="UTC")
+    hour = (times.hour + 0.5).to_numpy()
+    up = np.maximum(np.sin((hour - 6) / 12 * np.pi), 0.0)
+    frame = pd.DataFrame({"time": times, "ghi": 400 * up, "dni": 350 * up, "dhi": 200 * up})
+    frame["temp_air"], frame["wind_speed"] = 12.0, 2.0
+    path = tmp_path_factory.mktemp("weather") / "w.csv"
+    path.write_text("# time_is: start\n" + frame.to_csv(index=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    """One pitched house at the tile's eastern edge, a tower south-east of it, a tree."""
+    grid = GeoBox.from_bbox((X - 60, Y - 60, X + 110, Y + 110), CRS, resolution=0.5)
+    ys, xs = (np.asarray(c.values) for c in (grid.coordinates["y"], grid.coordinates["x"]))
+    xx, yy = np.meshgrid(xs - X, ys - Y)
+    dsm = np.zeros(grid.shape, dtype="float32")
+    house = (abs(xx - 48) < 5) & (abs(yy - 25) < 4)
+    dsm[house] = (5 + (4 - abs(yy - 25)) * np.tan(np.radians(35)))[house]
+    dsm[(abs(xx - 62) < 3) & (abs(yy - 15) < 3)] = 25
+    tree = (abs(xx - 40) < 2) & (abs(yy - 14) < 2)
+    dsm[tree] = 12
+    bands = {"dsm_m": dsm, "dtm_m": dsm * 0, "tree": tree.astype("float32")}
+    write_cog(tmp_path / "s.tif", {k: wrap_xr(v, grid) for k, v in bands.items()})
+    tiles = [{"id": "t", "bounds": [X, Y, X + 50, Y + 50]}]
+    (tmp_path / "tiles.json").write_text(json.dumps(tiles), encoding="utf-8")
+    whole = gpd.GeoDataFrame(
+        {"building_id": ["h"]}, geometry=[box(X + 43, Y + 21, X + 53, Y + 29)], crs=CRS
+    )
+    write_layers(tmp_path / "b.gpkg", {"buildings": whole})
+    planes = gpd.GeoDataFrame(
+        {
+            "plane_id": ["h/0", "h/1"],
+            "building_id": ["h", "h"],
+            "tilt_deg": [35.0, 35.0],
+            "azimuth_deg": [180.0, 0.0],
+            "quality": ["HIGH", "HIGH"],
+        },
+        geometry=[box(X + 43, Y + 21, X + 53, Y + 25), box(X + 43, Y + 25, X + 53, Y + 29)],
+        crs=CRS,
+    )
+    usable = planes[["plane_id", "geometry"]]
+    write_layers(tmp_path / "p.gpkg", {"roof_planes": planes, "usable": usable})
+    return tmp_path
+
+
+def run(town: Path, weather: Path, buildings: Path | None) -> gpd.GeoDataFrame:
+    files = {"tiles": town / "tiles.json", "surfaces": [town / "s.tif"], "tile": "t"}
+    target = town / "h.tif"
+    horizon(horizon=target, options=OPTIONS, buildings=buildings, **files)  # type: ignore[arg-type]
+    solar_yield(
+        planes=town / "p.gpkg", horizon=target, weather=[weather], solar=town / "y.gpkg",
+        options={**OPTIONS, "latitude": 48.8, "longitude": 2.3}, **files,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return read_layer(town / "y.gpkg", "roof_planes")
+
+
+def test_a_building_across_the_edge_is_whole(town: Path, weather_file: Path) -> None:
+    some = run(town, weather_file, town / "b.gpkg")
+    names = band_names(town / "h.tif")
+    assert names[:2] == ["horizon_000", "horizon_030"]
+    assert len(names) == 24
+    angles = read_raster(town / "h.tif")
+    assert (
+        (angles["solid_210"] <= angles["horizon_210"] + 1e-3)
+        .where(angles["horizon_210"].notnull(), True)
+        .all()
+    )
+    assert some["energy_kwh_year_p50"].notna().all()
+    assert some["shading_loss"].between(0.005, 0.5).all()
+    every = run(town, weather_file, None)
+    columns = ["poa_kwh_m2_year", "shading_loss", "energy_kwh_year_p50"]
+    assert np.allclose(some[columns], every[columns], rtol=2e-3)
+    panels = read_layer(town / "y.gpkg", "panels")
+    assert len(panels) == every["n_panels"].sum() > 10
+
+
+def test_unknown_tile(town: Path) -> None:
+    with pytest.raises(InputError, match="not in the list"):
+        horizon(
+            tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / "h.tif",
+            tile="x", options=OPTIONS,
+        )  # fmt: skip
+
+
+def test_files(town: Path, weather_file: Path) -> None:
+    heights = read_raster(town / "s.tif", ["dsm_m"]).isel(x=slice(180, 240), y=slice(140, 200))
+    write_cog(town / "d.tif", heights)
+    horizon_file(town / "d.tif", town / "h.tif", directions=8, max_distance_m=20.0)
+    assert band_names(town / "h.tif") == [f"horizon_{a:03d}" for a in range(0, 360, 45)]
+    irradiance_file(town / "d.tif", [weather_file], town / "i.tif", max_distance_m=20.0)
+    flux = read_raster(town / "i.tif")["poa_kwh_m2_year"]
+    assert 200 < float(flux.min()) < float(flux.max()) < 2500
+
+
+def test_yield_file(tmp_path: Path, weather_file: Path) -> None:
+    place = {"latitude": 48.8, "longitude": 2.3, "tilt_deg": 30.0, "azimuth_deg": 180.0}
+    free = yield_file([weather_file], tmp_path / "y.json", capacity_kwp=3.0, **place)
+    written = json.loads((tmp_path / "y.json").read_text(encoding="utf-8"))
+    assert written == free
+    assert len(free["energy_kwh_month"]) == 12
+    assert sum(free["energy_kwh_month"]) == pytest.approx(free["energy_kwh_year"], rel=1e-5)
+    ring = tmp_path / "h.csv"
+    ring.write_text("azimuth_deg,elevation_deg\n0,25\n180,25\n", encoding="utf-8")
+    shaded = yield_file(
+        [weather_file], tmp_path / "s.json", capacity_kwp=3.0, horizon=ring, **place
+    )
+    assert shaded["energy_kwh_year"] < 0.95 * free["energy_kwh_year"]
+    with pytest.raises(InputError, match="in-plane"):
+        yield_file([weather_file], tmp_path / "p.json", capacity_kwp=1.0, in_plane=True, **place)
