@@ -48,6 +48,8 @@ LEAST_HEIGHT_M = 2.0
 #: A building counts as surveyed where points lie in at least this share of its square metres.
 _LEAST_COVER = 0.25
 _GROUND_RING_M = 8.0
+#: Most of a plane is wider than this [m].
+_STRIP_M = 0.8
 
 
 @dataclass(frozen=True)
@@ -194,10 +196,7 @@ def _of_building(
     if not _is_surveyed(roof, footprint):
         return None
     found = segment(roof.x, roof.y, roof.z, min_plane_m2)
-    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
-    polygons = plane_polygons(
-        footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing
-    )
+    found, polygons = _delimited(found, footprint, roof)
     pieces = []
     for index, polygon in enumerate(polygons):
         for part in shapely.get_parts(polygon):
@@ -210,6 +209,31 @@ def _of_building(
         row.update(building_id=building_id, plane_id=f"{building_id}-{number:02d}")
         out.append((row, usable))
     return out
+
+
+def _delimited(
+    found: Segments, footprint: BaseGeometry, roof: Heights
+) -> tuple[Segments, list[BaseGeometry]]:
+    """Polygons of the planes; strips, such as a parapet, are no planes but stand on others."""
+    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
+    while True:
+        polygons = plane_polygons(
+            footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing
+        )
+        strips = [i for i, polygon in enumerate(polygons) if _is_strip(polygon)]
+        if not strips:
+            return found, polygons
+        keep = [i for i in range(len(found.planes)) if i not in strips]
+        index = np.full(len(found.planes) + 1, -1)
+        index[keep] = np.arange(len(keep))
+        found = Segments([found.planes[i] for i in keep], index[found.labels])
+
+
+def _is_strip(polygon: BaseGeometry) -> bool:
+    """Whether most of a polygon is narrower than 0.8 m."""
+    half = _STRIP_M / 2
+    wide = polygon.buffer(-half, join_style="mitre").buffer(half, join_style="mitre")
+    return bool(wide.area <= 0.3 * polygon.area)
 
 
 def _place(polygon: BaseGeometry) -> tuple[float, float]:
