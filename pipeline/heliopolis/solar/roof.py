@@ -33,6 +33,8 @@ GEOMETRY_SIGMA = {"HIGH": 0.02, "MEDIUM": 0.06}
 _UNKNOWN_SIGMA = 0.10
 #: Planes times hours that are held in memory at one time.
 _AT_ONCE = 1_500_000
+#: Panels whose shading is held in memory at one time.
+_PANELS_AT_ONCE = 2000
 _MONTHS = [f"energy_kwh_month_{m:02d}" for m in range(1, 13)]
 _PANEL_COLUMNS = [
     "panel_id",
@@ -298,7 +300,13 @@ def _panels(
             {name: [] for name in _PANEL_COLUMNS}, geometry="geometry", crs=planes.crs
         )
     of_plane = planes.iloc[rows[owner]]
-    light = _relative_light(shapes, [mounts[i] for i in owner], cells, sky, latitude)
+    hows = [mounts[i] for i in owner]
+    parts = [
+        slice(first, first + _PANELS_AT_ONCE) for first in range(0, len(shapes), _PANELS_AT_ONCE)
+    ]
+    light = np.concatenate(
+        [_relative_light(shapes[part], hows[part], cells, sky, latitude) for part in parts]
+    )
     table = pd.DataFrame(
         {
             "plane_id": of_plane["plane_id"].to_numpy(),
