@@ -31,8 +31,11 @@ from scipy.special import ndtr
 
 Array = npt.NDArray[np.floating[Any]]
 
-#: The sill of the correlogram lies at this multiple of the neighbourhood's radius.
-SILL_RADII = 2.5
+#: How far noise may be correlated where nothing is known about it, in radii of the neighbourhood.
+NOISE_RANGE_RADII = 2.5
+#: How far it may be where the resolution is known: white noise blurred with a Gaussian of that
+#: standard deviation has a correlation of exp(-4.5^2 / 4) < 1 % at this multiple of it.
+NOISE_RANGE_RESOLUTIONS = 4.5
 #: Confidence classes [%] and the largest q of each.
 CONFIDENCE = ((99, 0.01), (95, 0.05), (90, 0.10))
 
@@ -74,7 +77,9 @@ class HotSpots:
         return float(self.z_effective[hot].min()) if hot.any() else math.inf
 
 
-def hot_spots(values: Array, cell_m: float, distance_m: float) -> HotSpots:
+def hot_spots(
+    values: Array, cell_m: float, distance_m: float, noise_range_m: float | None = None
+) -> HotSpots:
     """Gi* with p-values under autocorrelation and q-values.
 
     Parameters
@@ -85,6 +90,9 @@ def hot_spots(values: Array, cell_m: float, distance_m: float) -> HotSpots:
         Cell size [m].
     distance_m
         Radius of the neighbourhood [m]; cells whose centres lie within it belong to it.
+    noise_range_m
+        Distance beyond which noise is not correlated [m], see `variance_inflation`: such as 4.5
+        times the resolution of the sensor; by default 2.5 ``distance_m``, on the safe side.
 
     Returns
     -------
@@ -94,7 +102,10 @@ def hot_spots(values: Array, cell_m: float, distance_m: float) -> HotSpots:
     data = np.asarray(values, dtype="float64")
     valid = np.isfinite(data)
     z = getis_ord(data, cell_m, distance_m)
-    inflation = variance_inflation(data, cell_m, distance_m) if np.isfinite(z).any() else 1.0
+    span_m = NOISE_RANGE_RADII * distance_m if noise_range_m is None else noise_range_m
+    inflation = (
+        variance_inflation(data, cell_m, distance_m, span_m) if np.isfinite(z).any() else 1.0
+    )
     # a neighbourhood of few cells cannot be inflated by more than their number
     members = np.where(valid, _neighbours(valid, disc(distance_m / cell_m)), np.nan)
     effective = z / np.sqrt(np.minimum(inflation, np.maximum(members, 1.0)))
@@ -193,28 +204,29 @@ def correlation_map(values: Array, reach: int) -> Array:
     return np.asarray(covariance / covariance[reach, reach])
 
 
-def variance_inflation(values: Array, cell_m: float, distance_m: float) -> float:
+def variance_inflation(
+    values: Array, cell_m: float, distance_m: float, noise_range_m: float
+) -> float:
     """Factor by which autocorrelation inflates the variance of a neighbourhood's sum.
 
-    The null hypothesis is a field with structure up to the scale of the neighbourhood, and none
-    beyond it. Its covariance is that of the field above the sill, the mean covariance at a lag of
-    `SILL_RADII` radii (two cells of one neighbourhood are at most 2 radii apart). For a
-    neighbourhood of N cells, with r the correlation map of the field and r_sill the sill::
+    The null hypothesis is a field whose values are alike up to the noise range, and have no
+    structure beyond it. Its covariance is that of the field above the sill, the mean covariance
+    at that lag. For a neighbourhood of N cells, with r the correlation map of the field::
 
-        inflation = sum_j sum_k (r(j - k) - r_sill) / N,     at least 1
+        inflation = sum_j sum_k (r(j - k) - r(noise range)) / N,     at least 1
 
-    Structure larger than the sill's lag is not noise but what Gi* looks for. One number holds for
-    the whole field, from the full neighbourhood; at edges, where neighbourhoods hold fewer cells,
-    it errs on the safe side.
+    where pairs further apart than the noise range count 0. Structure larger than the noise range
+    is not noise but what Gi* looks for. One number holds for the whole field, from the full
+    neighbourhood; at edges, where neighbourhoods hold fewer cells, it errs on the safe side.
 
     Parameters
     ----------
-    values, cell_m, distance_m
+    values, cell_m, distance_m, noise_range_m
         As in `hot_spots`.
     """
     kernel = disc(distance_m / cell_m)
     span = kernel.shape[0] - 1
-    sill_lag = SILL_RADII * distance_m / cell_m
+    sill_lag = noise_range_m / cell_m
     reach = max(math.ceil(sill_lag), span)
     correlation = correlation_map(np.asarray(values, dtype="float64"), reach)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]

@@ -225,7 +225,8 @@ def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
     detail_m = max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
     factor = zoom_factor(grid, heat.cell_m)
     cells = block_mean(anomaly, factor, MIN_CELL_SHARE)
-    spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m))
+    noise_m = hotspots.NOISE_RANGE_RESOLUTIONS * max(detail_m, heat.cell_m)
+    spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m), noise_m)
     threshold = max(heat.min_anomaly_k, spots.mean + spots.sd)
     labels = zone_labels(
         anomaly,
