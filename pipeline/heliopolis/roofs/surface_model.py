@@ -230,8 +230,8 @@ def _trees(dsm: F64, dtm: F64, kind: npt.NDArray[np.uint8], footprints: Mask | N
     free = known & ~decided & (dsm - dtm > _TREE_HEIGHT_M) & ~_planar(dsm)
     if footprints is not None:
         free &= ~ndimage.binary_dilation(footprints, iterations=2)
-    free = ndimage.binary_opening(free & (kind != TREE), np.ones((3, 3), dtype=bool))
-    tree = (free & known) | (kind == TREE)
+    named = kind == TREE
+    tree = named | ndimage.binary_opening(free | named, np.ones((3, 3), dtype=bool))
     return np.where(known, tree.astype("float64"), np.nan)
 
 
