@@ -66,6 +66,7 @@ def roof_map(buildings: gpd.GeoDataFrame, area: gpd.GeoDataFrame, language: str)
     scale = SCALES["buildings"]
     bounds = buildings.total_bounds if len(buildings) else area.total_bounds
     figure, axes = _map_axes(tuple(float(value) for value in bounds))
+    area.boundary.plot(ax=axes, color="#202020", linewidth=0.8, linestyle="--")
     colour_map, norm = colours(scale)
     known = buildings[buildings[scale.field].notna()]
     unknown = buildings[buildings[scale.field].isna()]
@@ -103,7 +104,7 @@ def _map_axes(bounds: tuple[float, ...]) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     margin = 0.02 * max(wide, high)
     axes.set_xlim(west - margin, east + margin)
-    axes.set_ylim(south - margin, north + margin)
+    axes.set_ylim(south - 3.5 * margin, north + margin)
     axes.set_aspect("equal")
     axes.set_axis_off()
     return figure, axes
@@ -148,7 +149,7 @@ def _scale_bar(axes: Axes, language: str) -> None:
     about = (east - west) / 5
     power = 10 ** np.floor(np.log10(about))
     length = float(max(k * power for k in (1, 2, 5) if k * power <= about))
-    x, y = west + 0.03 * (east - west), south + 0.03 * (north - south)
+    x, y = west + 0.03 * (east - west), south + 0.01 * (north - south)
     bar = axes.plot([x, x + length], [y, y], color="#111111", linewidth=3, solid_capstyle="butt")
     stroke = withStroke(linewidth=5, foreground="white")
     bar[0].set_path_effects([stroke])
@@ -167,5 +168,7 @@ def _scale_bar(axes: Axes, language: str) -> None:
 def _png(figure: Figure) -> bytes:
     """PNG without date or software in it, so that equal results give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(
+        buffer, format="png", bbox_inches="tight", pad_inches=0.05, metadata={"Software": None}
+    )
     return buffer.getvalue()

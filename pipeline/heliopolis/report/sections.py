@@ -55,7 +55,8 @@ def _heat_lines(content: Content) -> Iterator[str]:
         yield say("zones_none", language)
         return
     top = zones.sort_values("anomaly_mean_c", ascending=False).iloc[0]
-    reference = (content.run["config"].get("heat") or {}).get("reference", "vegetation")
+    told = str((content.run.get("heat") or {}).get("reference") or "vegetation")
+    reference = "area_median" if told.startswith("median") else "vegetation"
     yield say(
         "zones_found",
         language,

@@ -51,7 +51,8 @@ def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     planes
-        Declared fields of ``roof_planes``.
+        Declared fields of ``roof_planes``. A row without tilt stands for a building that no
+        plane was fitted to; it is not counted.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
     grouped = planes.groupby("building_id", sort=True)
     known = [name for name in SUMMED if name in planes.columns]
     made = grouped[known].sum(min_count=1)
-    made["n_planes"] = grouped.size()
+    made["n_planes"] = planes["tilt_deg"].notna().groupby(planes["building_id"]).sum()
     for name, weight in (
         ("height_m", "footprint_m2"),
         ("poa_kwh_m2_year", "usable_m2"),
@@ -74,7 +75,7 @@ def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
     if "quality" in planes.columns:
         made["quality"] = _grade(planes)
     if "surveyed" in planes.columns:
-        made["surveyed"] = grouped["surveyed"].any()
+        made["surveyed"] = planes["surveyed"].astype("boolean").groupby(planes["building_id"]).any()
     if {"energy_kwh_year_p50", "capacity_kwp"} <= set(made.columns):
         capacity = made["capacity_kwp"].where(made["capacity_kwp"] > 0)
         made["specific_yield_kwh_kwp"] = made["energy_kwh_year_p50"] / capacity
@@ -91,20 +92,22 @@ def _weighted(planes: pd.DataFrame, name: str, weight: str) -> pd.Series:
 
 
 def _flat_share(planes: pd.DataFrame) -> pd.Series:
-    """Share of the plane area that is flat."""
+    """Share of the plane area that is flat; NaN where there is no plane."""
     keys = planes["building_id"]
-    flat = planes["area_m2"].where(planes["tilt_deg"] <= FLAT_DEG, 0.0)
-    return flat.groupby(keys).sum() / planes["area_m2"].groupby(keys).sum(min_count=1)
+    area = planes["area_m2"].where(planes["tilt_deg"].notna())
+    flat = area.where(~(planes["tilt_deg"] > FLAT_DEG), 0.0)
+    return flat.groupby(keys).sum(min_count=1) / area.groupby(keys).sum(min_count=1)
 
 
 def _grade(planes: pd.DataFrame) -> pd.Series:
-    """Grade that at least half of the plane area of a building reaches."""
+    """Grade that at least half of the plane area of a building reaches; BASE without plane."""
     keys = planes["building_id"]
-    total = planes["area_m2"].groupby(keys).sum()
+    area = planes["area_m2"].where(planes["tilt_deg"].notna())
+    total = area.groupby(keys).sum(min_count=1)
     made = pd.Series("BASE", index=total.index, dtype="object")
     for level in (1, 2):
         reached = planes["quality"].isin(_GRADES[level:])
-        share = planes["area_m2"].where(reached, 0.0).groupby(keys).sum() / total
+        share = area.where(reached, 0.0).groupby(keys).sum() / total
         made = made.mask(share >= 0.5, _GRADES[level])
     return made
 
@@ -240,6 +243,14 @@ def peer_percentile(footprint_m2: pd.Series, energy_kwh: pd.Series) -> pd.Series
     back[order] = shares
     made[valid] = back
     return made
+
+
+def panel_ranks(panels: pd.DataFrame) -> pd.Series:
+    """Rank of each panel on its building by energy, 1 = most; of equals the first identifier."""
+    order = panels.sort_values(
+        ["building_id", "energy_kwh_year", "panel_id"], ascending=[True, False, True]
+    )
+    return (order.groupby("building_id").cumcount() + 1).reindex(panels.index)
 
 
 def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float = 1e-3) -> None:

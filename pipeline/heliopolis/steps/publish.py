@@ -31,16 +31,21 @@ from heliopolis.steps.building_table import (
     best_use,
     check_energy,
     heat_of_buildings,
+    panel_ranks,
     peer_percentile,
     zone_of_buildings,
 )
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
+    heat_facts,
     is_simulated,
     project_layers,
     scene_records,
 )
 from heliopolis.variables import layer_fields
+
+#: Columns that pass between the steps of a tile and mean nothing to a reader.
+_INTERNAL = ("z0_m", "slope_x", "slope_y", "xc_m", "yc_m", "order")
 
 
 def rooftop_pv(
@@ -76,6 +81,7 @@ def rooftop_pv(
     area = read_layer(boundary, "study_area")
     planes = _merged(solars, "roof_planes", "plane_id", outlines.crs)
     panels = _merged(solars, "panels", "panel_id", outlines.crs)
+    panels["rank"] = panel_ranks(panels)
     table = _with_roofs(outlines, planes)
     table = _with_heat(table, lst, hot_zones)
     table = _with_carbon(table, options.get("solar") or {})
@@ -105,6 +111,7 @@ def _merged(tiles: list[Path], layer: str, key: str, crs: Any) -> gpd.GeoDataFra
         columns = {name: pd.Series(dtype="float64") for name in layer_fields(layer)}
         return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=crs), crs=crs)
     merged = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=frames[0].crs)
+    merged = merged.drop(columns=[name for name in _INTERNAL if name in merged.columns])
     return merged.to_crs(crs).sort_values(key, kind="stable", ignore_index=True)
 
 
@@ -204,7 +211,7 @@ def publish(
     """
     folder = run.parent
     pinned = read_scenes(scenes) if scenes is not None else {"thermal": [], "optical": []}
-    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], options)
+    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], lst, options)
     everything = [*pinned["thermal"], *pinned["optical"]]
     simulated = is_simulated(everything, lst, options)
     tables = _tables(hot_zones, rooftop_pv)
@@ -218,6 +225,7 @@ def publish(
         work=Path(options.get("jobs") or folder / "work" / "jobs").parent,
         outputs=output_records(folder, outputs),
     )
+    record["heat"] = heat_facts(lst)
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,12 +25,15 @@ def scene_records(
     pinned: Mapping[str, Sequence[Scene]],
     lsts: Iterable[Path],
     reports: Iterable[Path],
+    lst: Path | None,
     options: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Each scene with its clear share, its sharpening, and whether it counted or why not.
 
-    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result``.
+    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result``; ``note`` is
+    what the composite itself says of a scene that it left out.
     """
+    left_out = (heat_facts(lst) or {}).get("left_out") or {}
     tags = {path.parent.name: read_tags(path) for path in lsts}
     sharpened = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in reports}
     found = []
@@ -41,7 +45,10 @@ def scene_records(
         record["clear_share"] = float(share) if share is not None else None
         record["sharpening"] = _sharpening(report) if report else None
         record["reason"] = _reason(record, scene.id in tags, options)
+        if record["reason"] == "used" and scene.id in left_out:
+            record["reason"] = "no_result"
         record["used"] = record["reason"] == "used"
+        record["note"] = left_out.get(scene.id)
         found.append(record)
     for scene in pinned["optical"]:
         found.append({**scene_record(scene, "optical"), "reason": "used", "used": True})
@@ -70,6 +77,29 @@ def _reason(record: Mapping[str, Any], has_result: bool, options: Mapping[str, A
     if clear is not None and clear < float(thermal.get("min_clear_share") or 0.0):
         return "cloudy"
     return "used"
+
+
+def heat_facts(lst: Path | None) -> dict[str, Any] | None:
+    """What the composite says of itself: reference, dates, scenes left out; None without heat."""
+    if lst is None:
+        return None
+    tags = read_tags(lst)
+    left_out = json.loads(tags["left_out"]) if tags.get("left_out") else {}
+    return {
+        "reference": tags.get("reference"),
+        "reference_mean_c": _number(tags.get("reference_mean_c")),
+        "time_of_day": tags.get("time_of_day"),
+        "dates": [text for text in tags.get("dates", "").split(",") if text],
+        "left_out": left_out,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None
 
 
 def is_simulated(scenes: Iterable[Scene], lst: Path | None, options: Mapping[str, Any]) -> bool:
