@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[Any]
 #: A prediction may lie outside the range of the coarse values by this share of it.
@@ -55,7 +56,9 @@ class Bounded:
         step = -(-len(y) // MAX_CELLS)
         x, y = x[::step], y[::step]
         self.model = make(name)
-        self.model.fit((x - self.centre) / self.spread, y)
+        # Threads of many small fits cost more than they save, and jobs run side by side.
+        with threadpool_limits(limits=1):
+            self.model.fit((x - self.centre) / self.spread, y)
 
     def predict(self, x: Array) -> Array:
         """Predict from predictors (y, x, predictors) to a field (y, x), in strips of rows."""

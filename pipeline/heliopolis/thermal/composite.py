@@ -45,7 +45,8 @@ def date_levels(lst_k: xr.DataArray, reference: xr.DataArray | None = None) -> x
     Dataset
         ``level``: what a date adds to every place [K] (time); ``spread``: spatial standard
         deviation of the date, robust [K] (time); ``reference``: median over the reference
-        pixels of the composite [K] (time, the same on all dates).
+        pixels of the composite [K], and ``centre``: median of the levels [K] (time, both the same
+        on all dates).
     """
     sample = _lattice(_one_time_chunk(lst_k))
     mask = xr.ones_like(lst_k.isel(time=0), dtype=bool) if reference is None else reference
@@ -53,9 +54,9 @@ def date_levels(lst_k: xr.DataArray, reference: xr.DataArray | None = None) -> x
         _polish, sample, _lattice(mask.astype(bool)),
         input_core_dims=[["time", "y", "x"], ["y", "x"]], output_core_dims=[["what", "time"]],
         dask="parallelized", output_dtypes=["float64"], join="override",
-        dask_gufunc_kwargs={"output_sizes": {"what": 3}},
+        dask_gufunc_kwargs={"output_sizes": {"what": 4}},
     )  # fmt: skip
-    names = ("level", "spread", "reference")
+    names = ("level", "spread", "reference", "centre")
     return xr.Dataset({n: _named(rows.isel(what=i), "K") for i, n in enumerate(names)})
 
 
@@ -94,11 +95,11 @@ def composite(
     lst_k, sd_k = (_one_time_chunk(array) for array in (lst_k, sd_k))
     if levels is None:
         levels = date_levels(lst_k, reference)
-    centre = levels["level"].median("time")
+    centre = levels["centre"].isel(time=0)
     detrended = lst_k - levels["level"] + centre
     seen = lst_k.notnull()
     count = seen.sum(dim="time")
-    median = detrended.median("time")
+    median = detrended.where(count > 0, 0.0).median("time").where(count > 0)
     zero = levels["reference"].isel(time=0)
     hot = ((detrended - centre) > levels["spread"]).where(seen)
     resolution = xr.DataArray(np.asarray(effective_resolution_m, dtype="float32"), dims="time")
@@ -153,7 +154,7 @@ def _lattice(array: xr.DataArray) -> xr.DataArray:
 
 
 def _polish(stack: Array, mask: NDArray[np.bool_]) -> Array:
-    """Median polish of (time, y, x): level, robust spread, and level of the reference."""
+    """Median polish of (time, y, x): rows of `date_levels`, (4, time)."""
     flat = stack.reshape(stack.shape[0], -1).astype("float64")
     some = np.isfinite(flat).any(axis=0)
     flat, chosen = flat[:, some], mask.ravel()[some]
@@ -166,7 +167,8 @@ def _polish(stack: Array, mask: NDArray[np.bool_]) -> Array:
     low, high = (np.array([_quantile(row, q) for row in left]) for q in (0.16, 0.84))
     place = _nanmedian(left, axis=0) + np.median(level)
     zero = _quantile(place[chosen] if chosen.any() else place, 0.5)
-    return np.stack([level, (high - low) / 2.0, np.full(level.shape, zero)])
+    same = np.ones(level.shape)
+    return np.stack([level, (high - low) / 2.0, zero * same, np.median(level) * same])
 
 
 def _nanmedian(values: Array, axis: int) -> Array:

@@ -1,0 +1,154 @@
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+from scipy import ndimage
+
+from heliopolis.errors import ConfigError, NoDataError
+from heliopolis.grid import coarsen
+from heliopolis.io.raster import read_raster, read_tags, write_cog
+from heliopolis.scene import Scene, Sensor
+from heliopolis.steps.landsat_lst import write_landsat_lst
+from heliopolis.steps.sharpen_files import sharpen_files
+from heliopolis.steps.thermal import composite, optical_composite, sharpen, thermal_scene
+from heliopolis.thermal.planck import coarsen_mean_k
+
+BOUNDS = [650_000, 6_860_000, 652_000, 6_862_000]
+GRID = GeoBox.from_bbox(BOUNDS, "EPSG:2154", resolution=10)
+OPTIONS = {
+    "grid": {"crs": "EPSG:2154", "resolution_m": 10.0, "bounds": BOUNDS},
+    "thermal": {"sources": [{"kind": "lst_files", "files": ["x"]}]},
+    "optical": {},
+    "heat": {},
+    "period": {"start": "2025-06-01", "end": "2025-08-31"},
+}
+DAYS = ("20250610", "20250701", "20250715")
+
+
+@pytest.fixture(scope="module")
+def ground():
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(GRID.shape), 12)
+    return (noise > 0).astype("float32")
+
+
+def raster(path, values, units, name="lst"):
+    band = wrap_xr(values.astype("float32"), GRID)
+    band.attrs = {"units": units}
+    write_cog(path, xr.Dataset({name: band}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, ground):
+    """The whole chain on three dates, the last of which is nearly all cloud."""
+    folder = tmp_path_factory.mktemp("run")
+    truth = 24.0 + 8.0 * ground
+    scenes = []
+    for index, day in enumerate(DAYS):
+        values = truth + 2.0 * index
+        if index == 2:
+            values[:, 20:] = np.nan
+        path = raster(folder / f"lst_{day}.tif", values, "degC")
+        item = {
+            "id": f"lst_{day}",
+            "assets": {"lst": {"href": str(path)}},
+            "properties": {"heliopolis:unit": "degC", "heliopolis:native_resolution_m": 100.0,
+                           "heliopolis:sigma_k": 1.0, "heliopolis:overpass": "day"},
+        }  # fmt: skip
+        when = datetime.strptime(day, "%Y%m%d").replace(hour=10, tzinfo=UTC)
+        scenes.append(Scene(f"lst_{day}", Sensor.LST_RASTER, when, item).to_dict())
+    (folder / "scenes.json").write_text(json.dumps({"thermal": scenes, "optical": []}))
+    cover = raster(folder / "cover.tif", np.where(ground > 0, 1, 4), "1", "class")
+    options = {
+        **OPTIONS,
+        "land_cover": {"file": str(cover), "classes": {"built": [1], "field": [4]}},
+    }
+    optical_composite(
+        scenes=folder / "scenes.json", optical=folder / "optical.tif", options=options
+    )
+    for day in DAYS:
+        home = folder / day
+        thermal_scene(scenes=folder / "scenes.json", coarse=home / "coarse.tif",
+                      scene=f"lst_{day}", options=options)  # fmt: skip
+        sharpen(coarse=home / "coarse.tif", optical=folder / "optical.tif", lst=home / "lst.tif",
+                report=home / "sharpen.json", options=options)  # fmt: skip
+    composite(lsts=[folder / d / "lst.tif" for d in DAYS],
+              reports=[folder / d / "sharpen.json" for d in DAYS],
+              optical=folder / "optical.tif", lst=folder / "lst.tif", options=options)  # fmt: skip
+    return folder
+
+
+def test_coarse_cells_are_the_mean_of_t4(run, ground):
+    coarse = read_raster(run / DAYS[0] / "coarse.tif")
+    kelvin = xr.DataArray(24.0 + 8.0 * ground + 273.15, dims=("y", "x"))
+    np.testing.assert_allclose(
+        coarse["lst_c"].values, coarsen_mean_k(kelvin, 10).values - 273.15, atol=2e-3
+    )
+    assert coarse["lst_c"].attrs["units"] == "degC"
+    tags = read_tags(run / DAYS[2] / "coarse.tif")
+    assert float(tags["clear_share"]) == pytest.approx(0.1)
+    assert tags["native_resolution_m"] == "100"
+
+
+def test_sharpening_finds_the_buildings_and_reports(run, ground):
+    report = json.loads((run / DAYS[0] / "sharpen.json").read_text())
+    assert report["method"] != "smooth"
+    assert report["mass_residual_k"] < 0.01
+    assert report["simulated"] == "false"
+    fine = read_raster(run / DAYS[0] / "lst.tif")["lst_c"].values
+    assert np.corrcoef(fine.ravel(), ground.ravel())[0, 1] > 0.9
+    tags = read_tags(run / DAYS[0] / "lst.tif")
+    assert {"acquired", "sensor", "clear_share", "simulated", "method"} <= set(tags)
+
+
+def test_composite_leaves_the_cloudy_date_out_and_says_so(run, ground):
+    tags = read_tags(run / "lst.tif")
+    assert "lst_20250715" in json.loads(tags["left_out"])
+    assert tags["scenes"] == "lst_20250610,lst_20250701"
+    made = read_raster(run / "lst.tif")
+    assert list(made.data_vars)[:6] == ["lst_median_c", "lst_sd_c", "anomaly_c", "n_obs",
+                                        "effective_resolution_m", "persistence"]  # fmt: skip
+    assert (made["n_obs"].values == 2).all()
+    assert "vegetation" in tags["reference"]
+    assert float(tags["reference_mean_c"]) == pytest.approx(25.0, abs=1.0)
+    hot = made["anomaly_c"].values[ndimage.minimum_filter(ground, 15) > 0]
+    assert np.median(hot) == pytest.approx(8.0, abs=1.2)
+
+
+def test_all_cloud_is_an_error_that_names_the_scenes(run):
+    with pytest.raises(NoDataError, match="lst_20250715") as caught:
+        composite(lsts=[run / DAYS[2] / "lst.tif"], reports=[], optical=None,
+                  lst=run / "never.tif", options=OPTIONS)  # fmt: skip
+    assert "min_clear_share" in caught.value.remedy
+    assert not (run / "never.tif").exists()
+
+
+def test_sharpen_files_conserves_and_keeps_the_predictors_grid(tmp_path, ground):
+    kelvin = xr.DataArray(24.0 + 8.0 * ground + 273.15, dims=("y", "x"))
+    coarse = wrap_xr(coarsen_mean_k(kelvin, 10).values.astype("float32"), coarsen(GRID, 100))
+    coarse.attrs = {"units": "K"}
+    write_cog(tmp_path / "coarse.tif", xr.Dataset({"lst": coarse}))
+    predictor = raster(tmp_path / "p.tif", ground, "1", "p")
+    told = sharpen_files(tmp_path / "coarse.tif", [predictor], tmp_path / "fine.tif",
+                         report=tmp_path / "r.json")  # fmt: skip
+    fine = read_raster(tmp_path / "fine.tif")
+    assert fine.odc.geobox == GRID
+    assert told["mass_residual_k"] < 0.01
+    again = coarsen_mean_k(fine["lst_c"] + 273.15, 10).values
+    np.testing.assert_allclose(again, coarse.values, atol=0.02)
+    assert json.loads((tmp_path / "r.json").read_text())["skill"]["skill_vs_bilinear"] > 0.5
+    told = sharpen_files(
+        tmp_path / "coarse.tif", [predictor], tmp_path / "f50.tif", resolution_m=50
+    )
+    assert read_raster(tmp_path / "f50.tif")["lst_c"].shape == (40, 40)
+
+
+def test_methods_that_need_water_vapour_ask_for_it(tmp_path):
+    with pytest.raises(ConfigError, match="water vapour"):
+        write_landsat_lst(tmp_path, tmp_path / "x.tif", method="smw")
+    with pytest.raises(ConfigError, match="not known"):
+        write_landsat_lst(tmp_path, tmp_path / "x.tif", method="magic")

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+from heliopolis.thermal.conserve import Nesting
+from heliopolis.thermal.planck import from_linear, to_linear
+from heliopolis.thermal.sharpen import mass_residual_k, sharpen
+
+COARSE = GeoBox.from_bbox((0, 0, 2400, 2400), "EPSG:2154", resolution=100)
+FINE = GeoBox.from_bbox((0, 0, 2400, 2400), "EPSG:2154", resolution=10)
+
+
+def pattern(seed, length=3.0):
+    noise = np.random.default_rng(seed).standard_normal(FINE.shape)
+    field = ndimage.gaussian_filter(noise, length)
+    return field / field.std()
+
+
+def coarse_of(kelvin):
+    return from_linear(Nesting.between(COARSE, FINE).mean(to_linear(kelvin)))
+
+
+@pytest.fixture(scope="module")
+def linear_city():
+    a, b = pattern(1, 4.0), pattern(2, 12.0)
+    return 300.0 + 2.0 * a - 1.0 * b, {"a": a, "b": b}
+
+
+def rmse(result, truth):
+    return float(np.sqrt(np.nanmean((result.lst_k.values - truth) ** 2)))
+
+
+def test_a_linear_field_is_recovered(linear_city):
+    truth, predictors = linear_city
+    seen = coarse_of(truth)
+    result = sharpen(seen, np.full(seen.shape, 0.5), predictors, COARSE, FINE)
+    plain = sharpen(seen, np.full(seen.shape, 0.5), {}, COARSE, FINE)
+    assert result.method == "ridge"
+    assert result.skill["skill_vs_smooth"] > 0.7
+    assert rmse(result, truth) < 0.25 * rmse(plain, truth)
+    assert 10.0 <= result.effective_resolution_m < 50.0
+    assert plain.effective_resolution_m == 100.0
+    assert np.corrcoef(result.lst_k.values.ravel(), truth.ravel())[0, 1] > 0.97
+
+
+def test_mass_is_conserved(linear_city):
+    truth, predictors = linear_city
+    seen = coarse_of(truth)
+    result = sharpen(seen, np.zeros(seen.shape), predictors, COARSE, FINE)
+    again = coarse_of(result.lst_k.values.astype("float64"))
+    assert np.abs(again - seen).max() < 0.01
+    assert result.mass_residual_k < 0.01
+
+
+def test_noise_predictors_are_not_used(linear_city):
+    truth, _ = linear_city
+    seen = coarse_of(truth)
+    noise = {f"n{i}": pattern(100 + i) for i in range(3)}
+    result = sharpen(seen, np.zeros(seen.shape), noise, COARSE, FINE)
+    assert result.method == "smooth"
+    assert result.predictors == []
+    assert result.skill["skill_vs_smooth"] == 0.0
+
+
+def test_few_cells_are_only_interpolated(linear_city):
+    truth, predictors = linear_city
+    seen = coarse_of(truth)[:8, :8]
+    small = {name: values[:80, :80] for name, values in predictors.items()}
+    result = sharpen(seen, np.zeros((8, 8)), small, COARSE[:8, :8], FINE[:80, :80])
+    assert result.method == "smooth"
+    assert result.skill["tested"]
+
+
+def test_holes_stay_holes_and_do_not_spread(linear_city):
+    truth, predictors = linear_city
+    seen = coarse_of(truth)
+    seen[5:8, 10:13] = np.nan
+    result = sharpen(seen, np.where(np.isfinite(seen), 0.5, np.nan), predictors, COARSE, FINE)
+    holes = np.isnan(result.lst_k.values)
+    assert holes.sum() == 9 * 100
+    assert holes[50:80, 100:130].all()
+    assert np.array_equal(holes, np.isnan(result.sd_k.values))
+    nest = Nesting.between(COARSE, FINE)
+    assert mass_residual_k(result.lst_k.values, seen, nest) < 0.01
+    assert not np.isfinite(
+        sharpen(np.full(seen.shape, np.nan), seen, {}, COARSE, FINE).lst_k.values
+    ).any()
+
+
+def test_missing_predictor_pixels_are_given_with_a_larger_error(linear_city):
+    truth, predictors = linear_city
+    gap = {name: values.copy() for name, values in predictors.items()}
+    gap["a"][:60, :60] = np.nan
+    seen = coarse_of(truth)
+    result = sharpen(seen, np.full(seen.shape, 0.2), gap, COARSE, FINE)
+    assert np.isfinite(result.lst_k.values).all()
+    assert np.median(result.sd_k.values[:60, :60]) > 1.5 * np.median(result.sd_k.values[100:, 100:])
+
+
+def test_stated_error_covers(linear_city):
+    truth, predictors = linear_city
+    truth = truth + 0.7 * pattern(9, 2.0)
+    seen = coarse_of(truth)
+    result = sharpen(seen, np.zeros(seen.shape), predictors, COARSE, FINE)
+    inside = np.abs(result.lst_k.values - truth) < result.sd_k.values
+    assert 0.5 < inside.mean() < 0.95
+
+
+def test_no_blocks_are_visible(linear_city):
+    truth, _ = linear_city
+    seen = coarse_of(truth)
+    field = sharpen(seen, np.zeros(seen.shape), {}, COARSE, FINE).lst_k.values
+    steps = np.abs(np.diff(field.astype("float64"), axis=1))
+    across = steps[:, 9:-1:10].mean()
+    beside = (steps[:, 8:-2:10].mean() + steps[:, 10::10].mean()) / 2
+    # The slope is continuous; where it peaks at an edge, one pixel is a fifth of the way down.
+    assert across < 1.25 * beside
+
+
+def test_extrapolation_is_bounded(linear_city):
+    truth, predictors = linear_city
+    seen = coarse_of(truth)
+    wild = {name: values.copy() for name, values in predictors.items()}
+    wild["a"][120, 120] = 1e4
+    result = sharpen(seen, np.zeros(seen.shape), wild, COARSE, FINE)
+    span = seen.max() - seen.min()
+    assert result.lst_k.values.max() < seen.max() + 1.5 * span
+
+
+def test_classes_and_grids_that_do_not_nest():
+    codes = (pattern(5, 8.0) > 0).astype(int)
+    truth = np.where(codes == 1, 310.0, 300.0)
+    fine30 = GeoBox.from_bbox((0, 0, 2400, 2400), "EPSG:2154", resolution=30)
+    seen = coarse_of(truth)
+    result = sharpen(seen, np.zeros(seen.shape), {}, COARSE, fine30, classes=codes[1::3, 1::3])
+    assert result.lst_k.shape == (80, 80)
+    assert result.method != "smooth"
+    assert result.mass_residual_k < 0.01
