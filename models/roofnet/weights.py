@@ -1,0 +1,165 @@
+"""Weights of the net on disk: safetensors, ONNX, and a JSON sidecar that says what they are.
+
+Reading the sidecar needs neither torch nor onnxruntime. The safetensors hold half precision;
+the ONNX file is made from the very same rounded numbers, so that both give the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from roofnet.unet import RoofUNet
+
+FOLDER = Path(__file__).parent / "weights"
+NAME = "roofnet"
+#: Mean and standard deviation of red, green and blue in 0..1, about those of the training images.
+MEAN = (0.45, 0.46, 0.43)
+STD = (0.20, 0.20, 0.20)
+_OPSET = 17
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a set of weights is and expects.
+
+    Attributes
+    ----------
+    onnx
+        Path of the ONNX file.
+    bands
+        Bands in order.
+    mean, std
+        Normalisation of each band, for values in 0..1.
+    gsd_m
+        Ground sampling distance that the net works at [m].
+    threshold
+        Probability above which a pixel counts as roof; chosen on the validation cities.
+    sha256
+        Digest of the safetensors and of the ONNX file.
+    licence
+        Licence of the weights.
+    """
+
+    onnx: Path
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    gsd_m: float
+    threshold: float
+    sha256: dict[str, str]
+    licence: str
+
+
+def normalise(image: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+    """(image - mean) / std for (n, 3, y, x) in 0..1; 0, the mean, where ``weight`` is 0."""
+    import torch
+
+    mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
+    std = torch.tensor(STD).reshape(1, 3, 1, 1)
+    value = (image - mean) / std
+    return value if weight is None else value * weight
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """State of a net from a safetensors file, in single precision."""
+    from safetensors.torch import load_file
+
+    return {name: value.float() for name, value in load_file(path).items()}
+
+
+def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path:
+    """Write ``roofnet.safetensors``, ``roofnet.onnx`` and ``roofnet.json`` to ``folder``."""
+    import torch
+    from safetensors.torch import save_file
+
+    from roofnet.data import GSD_M
+    from roofnet.unet import RoofUNet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: value.half().contiguous()
+        for name, value in net.state_dict().items()
+        if value.dtype.is_floating_point
+    }
+    path = folder / f"{NAME}.safetensors"
+    save_file(state, path)
+    rounded = RoofUNet(net.bands, net.widths)
+    rounded.load_state_dict(load_state(path), strict=False)
+    export_onnx(rounded, folder / f"{NAME}.onnx")
+    record = {
+        "name": NAME,
+        "bands": ["red", "green", "blue"],
+        "mean": list(MEAN),
+        "std": list(STD),
+        "gsd_m": GSD_M,
+        "threshold": threshold,
+        "licence": "CC-BY-4.0",
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "widths": list(net.widths),
+        "torch": torch.__version__,
+        **notes,
+        "sha256": {
+            f"{NAME}{suffix}": digest(folder / f"{NAME}{suffix}")
+            for suffix in (".safetensors", ".onnx")
+        },
+    }
+    sidecar = folder / f"{NAME}.json"
+    sidecar.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return sidecar
+
+
+def export_onnx(net: RoofUNet, path: Path) -> None:
+    """Write the net as ONNX with logits as output and free batch, height and width."""
+    import torch
+
+    axes = {0: "batch", 2: "height", 3: "width"}
+    torch.onnx.export(
+        net.eval(),
+        (torch.zeros(1, net.bands, 64, 64),),
+        str(path),
+        dynamo=False,
+        opset_version=_OPSET,
+        input_names=["image"],
+        output_names=["logits"],
+        dynamic_axes={"image": axes, "logits": axes},
+    )
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read(sidecar: Path) -> Weights:
+    """Weights that a sidecar describes; raises `ValueError` when the ONNX file is another."""
+    record = json.loads(sidecar.read_text(encoding="utf-8"))
+    onnx = sidecar.with_suffix(".onnx")
+    if digest(onnx) != record["sha256"][onnx.name]:
+        raise ValueError(f"{onnx} is not the file that {sidecar} describes: its sha256 differs")
+    return Weights(
+        onnx=onnx,
+        bands=tuple(record["bands"]),
+        mean=tuple(record["mean"]),
+        std=tuple(record["std"]),
+        gsd_m=float(record["gsd_m"]),
+        threshold=float(record["threshold"]),
+        sha256=dict(record["sha256"]),
+        licence=str(record["licence"]),
+    )
+
+
+def default() -> Weights:
+    """Weights that ship with the package."""
+    return read(FOLDER / f"{NAME}.json")
+
+
+def describe(weights: Weights) -> dict[str, Any]:
+    """Plain values of ``weights``, for a record of a run."""
+    return {**asdict(weights), "onnx": weights.onnx.name}

@@ -1,0 +1,133 @@
+"""Right angles for outlines, where the outline allows it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon, affinity, hausdorff_distance
+
+#: Bounds that a regularised outline keeps against the line it came from.
+MAX_AREA_CHANGE = 0.05
+MAX_DISTANCE_M = 1.25
+#: An edge this close to the dominant direction, or square to it, is turned onto it [deg].
+_SNAP_DEG = 22.5
+
+Points = NDArray[np.float64]
+
+
+def regularised(raw: Polygon, tolerance_m: float) -> tuple[Polygon, bool]:
+    """Simplified outline with right angles, or less where that would leave the bounds.
+
+    Parameters
+    ----------
+    raw
+        Outline as found, valid [m].
+    tolerance_m
+        Tolerance of the simplification [m].
+
+    Returns
+    -------
+    tuple
+        The outline, and whether right angles were restored. Area within 5 % and Hausdorff
+        distance within 1.25 m of ``raw`` in either case; else ``raw`` itself.
+    """
+    simple = raw.simplify(tolerance_m)
+    if not isinstance(simple, Polygon) or not _is_true_to(simple, raw):
+        return raw, False
+    angle = dominant_direction(np.asarray(simple.exterior.coords))
+    centre = (simple.centroid.x, simple.centroid.y)
+    turned = affinity.rotate(simple, -angle, origin=centre)
+    shell = _square(np.asarray(turned.exterior.coords))
+    holes = [_square(np.asarray(ring.coords)) for ring in turned.interiors]
+    if shell is None or any(hole is None for hole in holes):
+        return simple, False
+    made = affinity.rotate(Polygon(shell, [h for h in holes if h is not None]), angle, centre)
+    return (made, True) if _is_true_to(made, raw) else (simple, False)
+
+
+def _is_true_to(shape: Polygon, raw: Polygon) -> bool:
+    return bool(
+        isinstance(shape, Polygon)
+        and not shape.is_empty
+        and shape.is_valid
+        and len(shape.interiors) == len(raw.interiors)
+        and abs(shape.area - raw.area) <= MAX_AREA_CHANGE * raw.area
+        and hausdorff_distance(shape, raw, densify=0.1) <= MAX_DISTANCE_M
+    )
+
+
+def dominant_direction(ring: Points) -> float:
+    """Direction of the edges, modulo 90 degrees, as their length-weighted circular mean [deg].
+
+    >>> import numpy as np
+    >>> float(dominant_direction(np.array([[0, 0], [10, 0], [10, 4], [0, 4], [0, 0.0]])))
+    0.0
+    """
+    edge = np.diff(ring, axis=0)
+    length = np.hypot(edge[:, 0], edge[:, 1])
+    angle = np.arctan2(edge[:, 1], edge[:, 0])
+    # Squared, because the long walls are drawn with a surer direction than the short ones.
+    mean = np.sum(length**2 * np.exp(4j * angle))
+    return float(np.rad2deg(np.angle(mean) / 4))
+
+
+def _square(ring: Points) -> Points | None:
+    """Ring with edges near the axes put onto them; None where the corners do not close."""
+    lines = _merged([_line(a, b) for a, b in itertools.pairwise(ring)])
+    if len(lines) < 4:
+        return None
+    corners = []
+    for one, other in zip(lines[-1:] + lines[:-1], lines, strict=True):
+        determinant = one[0] * other[1] - one[1] * other[0]
+        if abs(determinant) < 0.15:
+            return None
+        corners.append(
+            (
+                (one[2] * other[1] - one[1] * other[2]) / determinant,
+                (one[0] * other[2] - one[2] * other[0]) / determinant,
+            )
+        )
+    return np.array([*corners, corners[0]])
+
+
+#: A line a x + b y = c with the length of the edge that it stands for.
+Line = tuple[float, float, float, float]
+
+
+def _line(a: Points, b: Points) -> Line:
+    dx, dy = b - a
+    length = float(np.hypot(dx, dy))
+    middle = (a + b) / 2
+    angle = np.rad2deg(np.arctan2(dy, dx))
+    off = (angle + 45) % 90 - 45
+    if length > 0 and abs(off) <= _SNAP_DEG:
+        if abs(dx) > abs(dy):
+            return (0.0, 1.0, float(middle[1]), length)
+        return (1.0, 0.0, float(middle[0]), length)
+    normal: Any = np.array([-dy, dx]) / max(length, 1e-9)
+    return (float(normal[0]), float(normal[1]), float(normal @ middle), length)
+
+
+def _merged(lines: list[Line]) -> list[Line]:
+    """Join neighbours that run the same way along an axis into their weighted mean."""
+    made: list[Line] = []
+    for line in lines:
+        if made and _same(made[-1], line):
+            made[-1] = _mean(made[-1], line)
+        else:
+            made.append(line)
+    while len(made) > 1 and _same(made[-1], made[0]):
+        made[0] = _mean(made.pop(), made[0])
+    return made
+
+
+def _same(one: Line, other: Line) -> bool:
+    return one[:2] == other[:2] and one[:2] in ((0.0, 1.0), (1.0, 0.0))
+
+
+def _mean(one: Line, other: Line) -> Line:
+    length = one[3] + other[3]
+    return (one[0], one[1], (one[2] * one[3] + other[2] * other[3]) / max(length, 1e-9), length)

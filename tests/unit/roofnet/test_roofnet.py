@@ -1,0 +1,115 @@
+"""The net: the same answer from any window, and the same from ONNX as from torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from roofnet import weights
+from roofnet.predict import STEP_PX, TILE_PX, Predictor, covering
+
+
+@pytest.fixture(scope="module")
+def net() -> Predictor:
+    return Predictor(threads=1)
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    coarse = rng.uniform(0.1, 0.9, (60, 60, 3))
+    return np.kron(coarse, np.ones((16, 16, 1))).astype("float32")
+
+
+def test_covering_reaches_whole_tiles() -> None:
+    for start, stop in [(0, 1), (255, 256), (256, 257), (319, 320), (-5, 3), (1000, 1700)]:
+        first, last = covering(start, stop)
+        assert first % STEP_PX == 0
+        assert (last - TILE_PX) % STEP_PX == 0
+        assert first <= start - (TILE_PX - STEP_PX) + 1 or first + STEP_PX > start - TILE_PX
+        assert first + TILE_PX > start
+        assert first - STEP_PX + TILE_PX <= start
+        assert last - TILE_PX < stop <= last
+
+
+def test_answer_does_not_depend_on_the_window(net: Predictor, picture: np.ndarray) -> None:
+    whole = net.predict(picture, (-100, 37), (slice(430, 500), slice(400, 520)))
+    rows, columns = covering(-100 + 430, -100 + 500), covering(37 + 400, 37 + 520)
+    part = picture[rows[0] + 100 : rows[1] + 100, columns[0] - 37 : columns[1] - 37]
+    core = (
+        slice(330 - rows[0], 400 - rows[0]),
+        slice(437 - columns[0], 557 - columns[0]),
+    )
+    again = net.predict(part, (rows[0], columns[0]), core)
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_missing_pixels_stay_missing(net: Predictor, picture: np.ndarray) -> None:
+    image = picture[:200, :200].copy()
+    image[50:80] = np.nan
+    chance = net.predict(image)
+    assert np.isnan(chance[50:80]).all()
+    assert np.isfinite(chance[:50]).all()
+    assert (chance[:50] >= 0).all()
+    assert (chance[:50] <= 1).all()
+
+
+def test_flips_make_the_answer_symmetric(net: Predictor, picture: np.ndarray) -> None:
+    image = np.concatenate([picture[:320, :160], picture[:320, :160][:, ::-1]], axis=1)
+    chance = net.predict(image, core=(slice(100, 140), slice(64, 256)), flips=True)
+    np.testing.assert_allclose(chance, chance[:, ::-1], atol=1e-5)
+
+
+def test_onnx_is_torch() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from roofnet.unet import RoofUNet
+
+    torch.set_num_threads(1)
+    path = weights.FOLDER / "roofnet.safetensors"
+    module = RoofUNet()
+    module.load_state_dict(weights.load_state(path), strict=False)
+    batch = np.random.default_rng(0).normal(size=(2, 3, 96, 128)).astype("float32")
+    with torch.no_grad():
+        expected = torch.sigmoid(module.eval()(torch.from_numpy(batch))).numpy()
+    got = 1 / (1 + np.exp(-Predictor(threads=1).logits(batch)))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_sidecar_describes_the_files() -> None:
+    shipped = weights.default()
+    assert shipped.bands == ("red", "green", "blue")
+    assert shipped.gsd_m == 0.25
+    assert 0 < shipped.threshold < 1
+    for name, digest in shipped.sha256.items():
+        assert weights.digest(weights.FOLDER / name) == digest
+    size = sum(path.stat().st_size for path in weights.FOLDER.iterdir())
+    assert size <= 5e6
+
+
+def test_exchanged_weights_are_refused(tmp_path) -> None:
+    for suffix in (".json", ".onnx"):
+        source = weights.FOLDER / f"roofnet{suffix}"
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    with (tmp_path / "roofnet.onnx").open("ab") as sink:
+        sink.write(b"x")
+    with pytest.raises(ValueError, match="sha256"):
+        weights.read(tmp_path / "roofnet.json")
+
+
+def test_roles_of_the_data_sets_are_apart() -> None:
+    data = pytest.importorskip("roofnet.data")
+    assert set(data.TEST) == {"chicago", "banepa"}
+    assert set(data.VALIDATION) == {"geneva", "brazil_rs"}
+    assert not set(data.TRAIN) & (set(data.TEST) | {"brazil_rs"})
+
+
+@pytest.mark.real
+def test_geneva_is_split_by_tile(data_dir) -> None:
+    data = pytest.importorskip("roofnet.data")
+    root = data_dir / "aerial"
+    train = {s.image.tobytes() for s in data.TRAIN["geneva"](root)}
+    validation = {s.image.tobytes() for s in data.VALIDATION["geneva"](root)}
+    assert train
+    assert validation
+    assert not train & validation

@@ -1,0 +1,128 @@
+"""From images to buildings, through files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from heliopolis.errors import GridError, InputError
+from heliopolis.io.raster import read_raster
+from heliopolis.io.vector import read_layer
+from heliopolis.steps.roof_images import buildings, roof_outlines, roof_probability
+from heliopolis.steps.segment_image import segment_image
+
+OPTIONS = {
+    "imagery": {"files": ["ortho.tif"]},
+    "footprints": None,
+    "roofs": {"min_area_m2": 12},
+    "crs": "EPSG:2154",
+}
+
+
+def write_image(path: Path, crs: str | None = "EPSG:2154", size: int = 400) -> Path:
+    """One red-roofed hall in the middle of a lawn, 0.2 m, its centre at (500, 500)."""
+    rng = np.random.default_rng(2)
+    image = np.empty((3, size, size))
+    image[:] = np.array([90, 110, 65])[:, None, None]
+    low, high = size // 2 - 60, size // 2 + 60
+    image[:, high : high + 12, low : high + 8] *= 0.4
+    image[:, low:high, low:high] = np.array([175, 100, 75])[:, None, None]
+    image[:, low : size // 2, low:high] *= 0.75
+    image = np.clip(image + rng.normal(0, 5, image.shape), 1, 255).astype("uint8")
+    half = size * 0.1
+    where = (
+        {}
+        if crs is None
+        else {"crs": crs, "transform": Affine(0.2, 0, 500 - half, 0, -0.2, 500 + half)}
+    )
+    with rasterio.open(
+        path, "w", driver="GTiff", width=size, height=size, count=3, dtype="uint8", **where
+    ) as sink:
+        sink.write(image)
+    return path
+
+
+def test_hall_on_the_corner_of_four_tiles_is_one_building(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "ortho.tif")
+    tiles = [
+        {"id": f"t{x}{y}", "bounds": [x, y, x + 50, y + 50]} for x in (450, 500) for y in (450, 500)
+    ]
+    (tmp_path / "tiles.json").write_text(
+        json.dumps([*tiles, {"id": "all", "bounds": [450, 450, 550, 550]}])
+    )
+    paths = {}
+    for tile in [*(t["id"] for t in tiles), "all"]:
+        paths[tile] = tmp_path / f"{tile}.tif"
+        roof_probability(
+            tiles=tmp_path / "tiles.json",
+            images=[image],
+            probability=paths[tile],
+            tile=str(tile),
+            options=OPTIONS,
+        )
+    whole = read_raster(paths.pop("all"))["roof_probability"]
+    part = read_raster(paths["t450500"])["roof_probability"]
+    np.testing.assert_allclose(part.values, whole.values[:200, :200], atol=1e-5)
+    roof_outlines(
+        probabilities=list(paths.values()), outlines=tmp_path / "outlines.gpkg", options=OPTIONS
+    )
+    found = read_layer(tmp_path / "outlines.gpkg", "outlines")
+    inside = found[found.intersects(found.geometry.iloc[0].representative_point())]
+    assert len(inside) == 1
+    assert len(found[found["footprint_m2"] > 100]) == 1
+    assert found["footprint_m2"].max() == pytest.approx(24 * 24, rel=0.15)
+    buildings(
+        footprints=None,
+        outlines=tmp_path / "outlines.gpkg",
+        probabilities=list(paths.values()),
+        buildings=tmp_path / "buildings.gpkg",
+        options=OPTIONS,
+    )
+    made = read_layer(tmp_path / "buildings.gpkg", "buildings")
+    assert set(made["source"]) == {"cnn"}
+    assert len(made) == len(found)
+
+
+def test_segment_plain_image(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "plain.tif", crs=None, size=300)
+    with pytest.raises(GridError, match="--gsd"):
+        segment_image(image, tmp_path / "p.tif")
+    count = segment_image(image, tmp_path / "p.tif", polygons=tmp_path / "p.gpkg", gsd_m=0.2)
+    with rasterio.open(tmp_path / "p.tif") as made:
+        assert made.shape == (300, 300)
+        assert made.descriptions == ("roof_probability",)
+        values = made.read(1)
+    assert values.min() >= 0
+    assert values.max() <= 1
+    assert count is not None
+    assert count >= 1
+
+
+def test_segment_in_feet_gives_the_same_as_in_metres(tmp_path: Path) -> None:
+    metric = write_image(tmp_path / "m.tif", size=300)
+    with rasterio.open(metric) as source:
+        profile, values = source.profile, source.read()
+    foot = 0.3048
+    profile["crs"] = "EPSG:2994"
+    profile["transform"] = (
+        profile["transform"].scale(1) and Affine.scale(1 / foot) * profile["transform"]
+    )
+    with rasterio.open(tmp_path / "ft.tif", "w", **profile) as sink:
+        sink.write(values)
+    segment_image(metric, tmp_path / "pm.tif", polygons=tmp_path / "m.gpkg")
+    segment_image(tmp_path / "ft.tif", tmp_path / "pf.tif", polygons=tmp_path / "f.gpkg")
+    with rasterio.open(tmp_path / "pm.tif") as one, rasterio.open(tmp_path / "pf.tif") as other:
+        np.testing.assert_allclose(one.read(1), other.read(1), atol=1e-3)
+    in_m, in_ft = read_layer(tmp_path / "m.gpkg"), read_layer(tmp_path / "f.gpkg")
+    assert in_ft.area.sum() * foot**2 == pytest.approx(in_m.area.sum(), rel=1e-3)
+
+
+def test_coarse_image_is_refused(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "plain.tif", crs=None, size=64)
+    with pytest.raises(InputError, match="net can work on"):
+        segment_image(image, tmp_path / "p.tif", gsd_m=10)
