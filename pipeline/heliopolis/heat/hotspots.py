@@ -76,6 +76,16 @@ class HotSpots:
         hot = (self.q_value <= alpha) & (self.z_effective > 0)
         return float(self.z_effective[hot].min()) if hot.any() else math.inf
 
+    def q_at(self, z_effective: Array) -> Array:
+        """False discovery rate that goes with an effective z-score, between those of the cells."""
+        known = np.isfinite(self.q_value)
+        size = np.abs(self.z_effective[known])
+        if not size.size:
+            return np.full(np.shape(z_effective), np.nan)
+        order = np.argsort(size, kind="stable")
+        q = np.minimum.accumulate(self.q_value[known][order])
+        return np.asarray(np.interp(np.abs(z_effective), size[order], q))
+
 
 def hot_spots(
     values: Array, cell_m: float, distance_m: float, noise_range_m: float | None = None

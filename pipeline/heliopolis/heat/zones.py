@@ -16,7 +16,7 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.heat.cells import disc_mean
-from heliopolis.heat.hotspots import confidence
+from heliopolis.heat.hotspots import HotSpots, confidence, two_sided_p
 from heliopolis.heat.outlines import outlines
 
 Array = npt.NDArray[np.floating[Any]]
@@ -126,6 +126,30 @@ def _grown(
     return np.asarray(core | np.isin(labels, np.unique(labels[core])) & (labels > 0))
 
 
+def core_statistics(
+    spots: HotSpots, gi_z: Array, z_effective: Array, alpha: float
+) -> dict[str, Array]:
+    """Fields ``gi_z, p_value, q_value`` of the significant cores, NaN elsewhere.
+
+    Parameters
+    ----------
+    spots
+        Statistics of the cells.
+    gi_z, z_effective
+        Its scores on the grid of the zones.
+    alpha
+        False discovery rate of the zones.
+    """
+    with np.errstate(invalid="ignore"):
+        core = z_effective >= spots.critical_z(alpha)
+    values = {
+        "gi_z": gi_z,
+        "p_value": two_sided_p(z_effective),
+        "q_value": spots.q_at(z_effective),
+    }
+    return {name: np.where(core, field, np.nan) for name, field in values.items()}
+
+
 def _small_gaps(
     hot: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], max_cells: float
 ) -> npt.NDArray[np.bool_]:
@@ -169,7 +193,8 @@ def zone_table(
         One row for each zone, by rank; every column of the layer ``hot_zones``, NULL where the
         field is not known. ``lst_sd_c`` takes the errors of a zone's cells as one (an upper
         bound); ``anomaly_sd_c`` is described at `anomaly_sd`. ``gi_z``, ``p_value`` and
-        ``q_value`` are means over the zone, ``confidence`` follows from the mean q.
+        ``q_value`` are means over the zone's significant core (see `core_statistics`), and
+        ``confidence`` follows from that mean q.
     """
     count = int(labels.max(initial=0))
     index = np.arange(1, count + 1)

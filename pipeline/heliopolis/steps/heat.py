@@ -24,7 +24,7 @@ from heliopolis.heat.cells import block_mean, spread_linear
 from heliopolis.heat.coverage import coverage
 from heliopolis.heat.greening import plantable_share, vegetation_share
 from heliopolis.heat.places import empty_places, place_table
-from heliopolis.heat.zones import REACH_RADII, zone_labels, zone_table
+from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
 from heliopolis.io.vector import read_layer
@@ -98,7 +98,7 @@ def hot_zones(
     _mask(fields, area, grid)
     _add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))
-    _spread(fields, found)
+    fields |= found.core
     previous = _previous(options, grid)
     zones = zone_table(
         found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous
@@ -127,6 +127,7 @@ class _Found:
 
     spots: hotspots.HotSpots
     labels: npt.NDArray[np.int32]
+    core: dict[str, Array]
     factor: int
     detail_m: float
     threshold_k: float
@@ -228,26 +229,19 @@ def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
     noise_m = hotspots.NOISE_RANGE_RESOLUTIONS * max(detail_m, heat.cell_m)
     spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m), noise_m)
     threshold = max(heat.min_anomaly_k, spots.mean + spots.sd)
+    gi_z, z = (spread_linear(one, factor, anomaly.shape) for one in (spots.gi_z, spots.z_effective))
     labels = zone_labels(
         anomaly,
-        spread_linear(spots.z_effective, factor, anomaly.shape),
+        z,
         critical_z=spots.critical_z(heat.alpha),
         threshold=threshold,
         cell_m=pixel_m,
-        detail_m=detail_m,
+        detail_m=max(detail_m, heat.cell_m),
         reach_m=REACH_RADII * spots.distance_m,
         min_area_m2=heat.min_zone_m2,
     )
-    return _Found(spots, labels, factor, detail_m, threshold)
-
-
-def _spread(fields: Fields, found: _Found) -> None:
-    """Add the statistics of the cells to the fine fields."""
-    shape = found.labels.shape
-    for name in ("gi_z", "p_value", "q_value"):
-        cells = getattr(found.spots, name)
-        spread = np.repeat(np.repeat(cells, found.factor, axis=0), found.factor, axis=1)
-        fields[name] = spread[: shape[0], : shape[1]]
+    core = core_statistics(spots, gi_z, z, heat.alpha)
+    return _Found(spots, labels, core, factor, detail_m, threshold)
 
 
 def _previous(options: dict[str, Any], grid: GeoBox) -> gpd.GeoDataFrame | None:

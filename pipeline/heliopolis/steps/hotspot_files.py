@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import metric_crs
 from heliopolis.heat.hotspots import HotSpots, confidence, hot_spots
-from heliopolis.heat.zones import REACH_RADII, zone_labels, zone_table
+from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
 from heliopolis.io.raster import band_names, raster_grid, read_raster
 from heliopolis.io.vector import write_layers
 
@@ -139,9 +139,7 @@ def _zones(
     fields: dict[str, Array | None] = {
         "lst_c": values,
         "anomaly_c": values - spots.mean,
-        "gi_z": spots.gi_z,
-        "p_value": spots.p_value,
-        "q_value": spots.q_value,
+        **core_statistics(spots, spots.gi_z, spots.z_effective, alpha),
     }
     table = zone_table(labels, fields, affine=grid.affine, crs=str(grid.crs))
     table = table.sort_values(["anomaly_mean_c", "zone_id"], ascending=[False, True])
