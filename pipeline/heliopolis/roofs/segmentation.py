@@ -24,6 +24,8 @@ _MERGE_M = 0.08
 #: Points further from every plane than this are not roof plane [m].
 _ASSIGN_M = 0.15
 _SIGMA_M = 0.05
+#: A plane is given up where this share of its points lies on the planes it touches.
+_DISSOLVE_SHARE = 0.85
 _SMOOTH = 5.0
 #: Steeper than this is wall [deg].
 _WALL_DEG = 72.0
@@ -153,6 +155,7 @@ def _settle(xyz: F64, near: I64, labels: I64, least: int) -> tuple[list[Plane], 
     for _ in range(4):
         planes, labels = _fitted(xyz, labels, least)
         planes, labels = _merged(xyz, near, planes, labels)
+        planes, labels = _dissolved(xyz, near, planes, labels)
         if not planes:
             break
         before = labels
@@ -195,6 +198,29 @@ def _merged(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list
         planes.pop(j)
         planes[i] = robust_fit(*xyz[labels == i].T)
     return planes, labels
+
+
+def _dissolved(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list[Plane], I64]:
+    """Give up planes whose points lie on planes they touch, such as the rounding of a ridge."""
+    planes, labels = list(planes), labels.copy()
+    beside: dict[int, list[int]] = {k: [] for k in range(len(planes))}
+    for i, j in _touching(near, labels, len(planes)):
+        beside[i].append(j)
+        beside[j].append(i)
+    gone: set[int] = set()
+    for k in np.argsort(np.bincount(labels[labels >= 0], minlength=len(planes)), kind="stable"):
+        others = [j for j in beside[int(k)] if j not in gone]
+        if not others:
+            continue
+        members = np.flatnonzero(labels == k)
+        away = np.stack([np.abs(planes[j].distance(*xyz[members].T)) for j in others])
+        if (away.min(axis=0) < _GROW_M).mean() >= _DISSOLVE_SHARE:
+            labels[members] = np.array(others)[away.argmin(axis=0)]
+            gone.add(int(k))
+    keep = [k for k in range(len(planes)) if k not in gone]
+    index = np.full(len(planes) + 1, -1)
+    index[keep] = np.arange(len(keep))
+    return [planes[k] for k in keep], index[labels]
 
 
 def _touching(near: I64, labels: I64, count: int) -> list[tuple[int, int]]:
