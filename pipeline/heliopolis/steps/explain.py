@@ -56,9 +56,9 @@ _WORDS = {
     "step_yield": (
         "solar_yield: modules of {power} W placed on the usable parts; irradiance hour by hour, "
         "shade, losses and inverter; P90 adds the errors of model, weather and plane",
-        "solar_yield : modules de {power} W placés sur les parties exploitables ; rayonnement heure "
-        "par heure, ombrage, pertes et onduleur ; P90 ajoute les erreurs du modèle, de la météo et "
-        "du pan",
+        "solar_yield : modules de {power} W placés sur les parties exploitables ; rayonnement "
+        "heure par heure, ombrage, pertes et onduleur ; P90 ajoute les erreurs du modèle, de la "
+        "météo et du pan",
     ),
     "step_sum": (
         "rooftop_pv: planes summed up; P90 summed too, as errors go together; best use: at least "
@@ -144,8 +144,7 @@ def _row(table: pd.DataFrame, building: str, path: Path) -> Mapping[str, Any]:
             where=str(path),
             remedy="Near identifiers: " + ", ".join(near) if near else "The layer is empty",
         )
-    record: Mapping[str, Any] = hits.iloc[0].to_dict()
-    return record
+    return {str(name): value for name, value in hits.iloc[0].items()}
 
 
 def _heading(key: str, language: str) -> list[str]:
