@@ -26,7 +26,7 @@ from heliopolis.thermal.conserve import Nesting, fill_gaps
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
-#: A regression is used when its held-out error is below this share of the smooth field's.
+#: A method is used when its held-out error is below this share of that of every simpler one.
 MIN_GAIN = 0.97
 #: Least number of degraded cells that a regression is learnt from.
 MIN_DEGRADED = 24
@@ -211,7 +211,7 @@ def judge(linear: Array, cells: Array, fwhm_cells: float = 0.0) -> Verdict:
         rmse[name] = mse**0.5
         if mse >= lowest:
             continue
-        lowest = mse
+        lowest = mse * MIN_GAIN**2
         best = replace(
             best,
             method=name,
