@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from heliopolis.io.qml import qml
+from heliopolis.legend import SCALES
+from heliopolis.variables import layer_fields, layers
+
+DRAWN = [name for name in layers() if name != "fields"]
+
+
+def parsed(layer, language="en", geometry="polygon"):
+    text = qml(layer, language, geometry)
+    assert text.startswith("<!DOCTYPE qgis")
+    return ET.fromstring(text.split("\n", 1)[1])
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("layer", DRAWN)
+def test_style_parses_and_names_every_column(layer, language):
+    style = parsed(layer, language)
+    aliases = {one.get("field"): one.get("name") for one in style.iter("alias")}
+    assert aliases == {k: v.alias(language) for k, v in layer_fields(layer).items()}
+    symbols = [one.get("name") for one in style.find("renderer-v2/symbols")]
+    rules = list(style.iter("rule"))
+    if layer in SCALES:
+        assert [rule.get("symbol") for rule in rules] == symbols
+        assert len(rules) == len(SCALES[layer].colours) + 1
+        assert rules[-1].get("filter").endswith("IS NULL")
+    else:
+        assert symbols == ["0"]
+
+
+def test_languages_differ_and_units_stand_in_the_legend():
+    english, french = (
+        [rule.get("label") for rule in parsed("hot_zones", one).iter("rule")]
+        for one in ("en", "fr")
+    )
+    assert english[0] == "below 2 K"
+    assert french[0] == "moins de 2 K"
+
+
+def test_styles_are_the_same_in_every_run():
+    assert qml("buildings") == qml("buildings")
+
+
+def test_zones_are_labelled_with_their_rank():
+    style = parsed("hot_zones")
+    assert style.get("labelsEnabled") == "1"
+    assert style.find("labeling/settings/text-style").get("fieldName") == '"rank"'

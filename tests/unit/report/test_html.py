@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+import string
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+
+from heliopolis.io.vector import read_layer
+from heliopolis.report.html import Content, render
+from heliopolis.report.words import number, say
+
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects links and checks that tags nest."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.remote, self.images, self.ids, self.anchors = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        for key in ("src", "href", "action", "poster", "data", "srcset"):
+            link = values.get(key) or ""
+            if key == "href" and tag == "a" and link.startswith("#"):
+                self.anchors.append(link[1:])
+            elif key == "src" and link.startswith("data:image/png;base64,"):
+                self.images.append(base64.b64decode(link.split(",")[1]))
+                assert values["alt"]
+            elif link:
+                self.remote.append(link)
+        if "id" in values:
+            self.ids.append(values["id"])
+        assert tag not in ("script", "iframe", "link", "object")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def page(folder):
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    found = Page()
+    found.feed(text)
+    assert not found.open
+    return text, found
+
+
+def test_report_needs_nothing_else(small_results):
+    text, found = page(small_results)
+    assert found.remote == []
+    assert len(found.images) == 3
+    assert all(png.startswith(b"\x89PNG") for png in found.images)
+    assert set(found.anchors) <= set(found.ids)
+    assert "@import" not in text
+    assert not re.search(r"url\(", text)
+
+
+def test_report_says_that_inputs_are_simulated(small_results, small_results_fr):
+    assert "Simulated inputs" in page(small_results)[0]
+    assert "Données d&#39;entrée simulées" in page(small_results_fr)[0]
+
+
+def test_numbers_of_the_report_are_those_of_the_tables(small_results):
+    text, _ = page(small_results)
+    table = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
+    mwp = number(float(table["capacity_kwp"].sum()) / 1e3, "en", 2)
+    assert f"{mwp} MWp" in text
+    assert "59 of 60 buildings" in text
+    assert "left out: too little is clear" in text
+    assert "not air temperature" in text
+
+
+def test_names_from_inputs_are_escaped(small_results):
+    text, _ = page(small_results)
+    assert "Lycée &lt;Hugo&gt;" in text
+    assert "Mairie &amp; Cie" in text
+
+
+def test_french_report_is_french(small_results_fr):
+    text, _ = page(small_results_fr)
+    assert '<html lang="fr">' in text
+    for english in ("Hot zones", "Roof planes", "What was found", "Surface temperature"):
+        assert english not in text
+
+
+def test_either_half_may_be_absent(small_results):
+    run = json.loads((small_results / "run.json").read_text())
+    area = read_layer(small_results / "rooftop_pv.gpkg", "study_area")
+    buildings = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
+    bare = Content({**run, "scenes": [], "simulated": False}, "en", area)
+    solar = render(replace(bare, buildings=buildings))
+    assert "Hot zones first" not in solar
+    assert "Simulated" not in solar.split("<footer>")[0].split("</header>")[0]
+    assert "MWp" in solar
+    zones = read_layer(small_results / "hot_zones.gpkg", "hot_zones")
+    assert "No zone is significantly" in render(replace(bare, hot_zones=zones.iloc[:0]))
+    assert "no value" not in render(replace(bare, buildings=buildings.iloc[:0]))
+
+
+def test_every_text_has_both_languages_with_the_same_values():
+    text = files("heliopolis.report").joinpath("words.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert len({row["key"] for row in rows}) == len(rows)
+    for row in rows:
+        names = [
+            {name for _, name, _, _ in string.Formatter().parse(row[lang]) if name}
+            for lang in ("en", "fr")
+        ]
+        assert row["en"]
+        assert row["fr"]
+        assert names[0] == names[1], row["key"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"), [(1234.5, 1, "1\u202f234,5"), (-0.04, 1, "0,0"), (None, 0, "–")]
+)
+def test_numbers_in_french(value, digits, text):
+    assert number(value, "fr", digits) == text
+
+
+def test_say_puts_values_in():
+    assert "7" in say("tiles_failed", "en", n="7")
