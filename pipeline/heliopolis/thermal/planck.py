@@ -45,7 +45,9 @@ def brightness_temperature(radiance_w: T, k1: float, k2: float) -> T:
     >>> round(float(brightness_temperature(9.5968, 774.8853, 1321.0789)), 2)
     300.0
     """
-    return k2 / np.log1p(k1 / radiance_w)
+    growth: Any = np.log1p(k1 / radiance_w)
+    kelvin: T = k2 / growth
+    return kelvin
 
 
 def spectral_radiance(temperature_k: T, wavelength_um: float) -> T:
