@@ -121,19 +121,6 @@ rule study_area:
         "pipeline/run_rule.py"
 
 
-checkpoint tiles:
-    input:
-        boundary="work/boundary.gpkg",
-        footprints_or_none=STUDY.file("footprints"),
-        images_list=IMAGES,
-    output:
-        tiles="work/tiles.json",
-    params:
-        options=STUDY.options("tiles"),
-    script:
-        "pipeline/run_rule.py"
-
-
 if CFG.has_heat:
 
     include: "pipeline/rules/heat.smk"

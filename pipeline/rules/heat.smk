@@ -53,7 +53,7 @@ rule sharpen:
     resources:
         mem_mb=1500,
     params:
-        code=source_digest("heliopolis.thermal.sharpen"),
+        code=source_digest("heliopolis.thermal"),
         options=STUDY.options("sharpen"),
     script:
         "../run_rule.py"

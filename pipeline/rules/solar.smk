@@ -3,6 +3,21 @@
 REACH_M = CFG.solar.horizon_distance_m
 
 
+checkpoint tiles:
+    input:
+        boundary="work/boundary.gpkg",
+        footprints_or_none=STUDY.file("footprints"),
+        images_list=IMAGES,
+        points_list=STUDY.files("elevation", "points"),
+        rasters_list=STUDY.files("elevation", "dsm") + STUDY.files("elevation", "dtm"),
+    output:
+        tiles="work/tiles.json",
+    params:
+        options=STUDY.options("tiles"),
+    script:
+        "../run_rule.py"
+
+
 if CFG.uses_net:
 
     rule roof_probability:
@@ -26,7 +41,9 @@ if CFG.uses_net:
         output:
             outlines="work/roofs/outlines.gpkg",
         params:
-            code=source_digest("heliopolis.roofs.outline"),
+            code=source_digest(
+                "heliopolis.roofs.outline", "heliopolis.roofs.regularise"
+            ),
             options=STUDY.options("roof_outlines"),
         script:
             "../run_rule.py"
@@ -42,7 +59,7 @@ rule buildings:
     output:
         buildings="work/roofs/buildings.gpkg",
     params:
-        code=source_digest("heliopolis.roofs.fusion"),
+        code=source_digest("heliopolis.roofs.fusion", "heliopolis.roofs.registration"),
         options=STUDY.options("buildings"),
     script:
         "../run_rule.py"
@@ -60,7 +77,7 @@ rule surface_model:
         mem_mb=1500,
     params:
         tile="{tile}",
-        code=source_digest("heliopolis.roofs.surface_model"),
+        code=source_digest("heliopolis.roofs.surface_model", "heliopolis.roofs.ground"),
         options=STUDY.options("surface_model"),
     script:
         "../run_rule.py"
@@ -78,7 +95,12 @@ rule roof_planes:
         mem_mb=1500,
     params:
         tile="{tile}",
-        code=source_digest("heliopolis.roofs.planes"),
+        code=source_digest(
+            "heliopolis.roofs.planes",
+            "heliopolis.roofs.plane_fit",
+            "heliopolis.roofs.segmentation",
+            "heliopolis.roofs.plane_outline",
+        ),
         options=STUDY.options("roof_planes"),
     script:
         "../run_rule.py"
@@ -87,7 +109,8 @@ rule roof_planes:
 rule horizon:
     input:
         tiles=ancient("work/tiles.json"),
-        surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M),
+        buildings="work/roofs/buildings.gpkg",
+        surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M + 100),
     output:
         horizon="work/horizon/{tile}.tif",
     resources:

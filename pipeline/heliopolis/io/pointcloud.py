@@ -127,6 +127,20 @@ def points_crs(path: Path, given: str | None = None) -> CRS:
         return _header_crs(reader, path)
 
 
+def points_bounds(
+    path: Path, *, crs: str, source_crs: str | None = None, unit: str | None = None
+) -> Bounds:
+    """West, south, east, north of a point cloud in ``crs`` [m], from its header alone."""
+    with _open(path) as reader:
+        low, high = reader.header.mins, reader.header.maxs
+    frame = _frame(points_crs(path, source_crs), crs, unit, path)
+    k = frame.horizontal
+    west, south, east, north = frame.forward.transform_bounds(
+        low[0] * k, low[1] * k, high[0] * k, high[1] * k, densify_pts=21
+    )
+    return west, south, east, north
+
+
 def has_ground(paths: Sequence[Path]) -> bool:
     """Whether the survey has ground points (class 2).
 

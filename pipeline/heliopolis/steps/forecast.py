@@ -98,6 +98,8 @@ def _tiles(study: Study, folder: Path) -> int:
         boundary=boundary,
         footprints=footprints[0] if footprints else None,
         images=[Path(file) for file in study.files("imagery")],
+        points=[Path(file) for file in study.files("elevation", "points")],
+        rasters=[Path(file) for key in ("dsm", "dtm") for file in study.files("elevation", key)],
         tiles=folder / "tiles.json",
         options=study.options("tiles"),
     )

@@ -12,10 +12,11 @@ import geopandas as gpd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from heliopolis.config import Footprints, Optical, Period, Thermal, expand
+from heliopolis.config import Elevation, Footprints, Optical, Period, Thermal, expand
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.catalog import is_day, lst_file_scenes, search_catalog
+from heliopolis.io.pointcloud import points_bounds
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.scene import Scene
@@ -112,13 +113,15 @@ def tiles(
     boundary: Path,
     footprints: Path | None,
     images: list[Path],
+    points: list[Path],
+    rasters: list[Path],
     tiles: Path,
     options: dict[str, Any],
 ) -> None:
     """List the work tiles: squares aligned to multiples of their side.
 
-    A tile has ``work`` when a building touches it, or, without footprints, an image does.
-    Tiles without work are listed too as far as they can shade one that has.
+    A tile has ``work`` when a building or an image touches it. Tiles without work are listed
+    too where there are heights that can shade a tile that has.
     """
     side = float(options["roofs"]["tile_m"])
     area = read_layer(boundary, "study_area").geometry.union_all()
@@ -136,14 +139,27 @@ def tiles(
             where=", ".join(str(path) for path in [footprints, *images] if path is not None),
             remedy="Check area.bbox or the boundary, and the CRS of these files",
         )
-    rings = math.ceil(float(options["solar"]["horizon_distance_m"]) / side)
-    around = {
-        (column + dx, row + dy)
-        for column, row in worked
-        for dx in range(-rings, rings + 1)
-        for dy in range(-rings, rings + 1)
-    }
-    write_json(tiles, [_tile(c, r, side, (c, r) in worked) for c, r in sorted(around)])
+    reach = float(options["solar"]["horizon_distance_m"])
+    heights = _extents(points, rasters, options)
+    listed = [_tile(column, row, side, True) for column, row in sorted(worked)]
+    around = shapely.union_all([shapely.box(*tile["bounds"]) for tile in listed]).buffer(reach)
+    shading = _squares([shape.intersection(around) for shape in heights], around, side)
+    listed += [_tile(column, row, side, False) for column, row in sorted(shading - worked)]
+    write_json(tiles, listed)
+
+
+def _extents(
+    points: list[Path], rasters: list[Path], options: dict[str, Any]
+) -> list[BaseGeometry]:
+    """Rectangles in which there are heights."""
+    section = Elevation.model_validate(options["elevation"])
+    found: list[BaseGeometry] = [
+        shapely.box(
+            *points_bounds(path, crs=options["crs"], source_crs=section.crs, unit=section.unit)
+        )
+        for path in points
+    ]
+    return found + [raster_grid(path).extent.to_crs(options["crs"]).geom for path in rasters]
 
 
 def _squares(shapes: list[BaseGeometry], area: BaseGeometry, side: float) -> set[tuple[int, int]]:
