@@ -1,0 +1,143 @@
+"""Score of the hot zones against the land cover of a real city."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+from heliopolis.errors import InputError
+from heliopolis.heat.cells import block_mean, spread_linear
+from heliopolis.heat.coverage import coverage
+from heliopolis.heat.hotspots import NOISE_RANGE_RESOLUTIONS, hot_spots
+from heliopolis.heat.zones import REACH_RADII, zone_labels
+from heliopolis.io.raster import raster_grid, read_onto, read_raster
+from heliopolis.io.vector import read_layer
+
+Array = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+_FOLDER = Path("satellite/muenster-landsat-st")
+_CLASS_MAP = "Klassifikation_rf.tif"
+_CLASSES = {"built": 1, "water": 2, "forest": 3, "field": 4}
+#: The built-up core: the largest 8-connected group of cells of this size [m] that are built up
+#: over at least this share.
+CORE_CELL_M, CORE_SHARE = 100.0, 0.5
+#: Zones of a subset of dates: as in the workflow by default.
+_DISTANCE_M, _ALPHA, _MIN_ZONE_M2 = 300.0, 0.05, 20_000.0
+
+
+def score_muenster(results_dir: Path, data_dir: Path) -> dict[str, Any]:
+    """Compare the hot zones of a run over Muenster with the class map.
+
+    Parameters
+    ----------
+    results_dir
+        Results of the run: ``hot_zones.gpkg``, ``lst.tif``, ``scenes/*/lst.tif``.
+    data_dir
+        Root of the real data.
+
+    Returns
+    -------
+    dict
+        ``zone_share_<class>`` and ``area_share_<class>``: share of the zones' and of the whole
+        map's ground; ``built_enrichment``: their ratio for built-up land; ``core_covered``: share
+        of the built-up core (the largest group of adjoining 100 m cells that are at least half
+        built up) in zones; ``lst_mean_c_<class>``; ``n_zones``, ``zone_km2``,
+        ``odd_even_iou``: zones of the odd against those of the even dates (None with fewer than
+        four dates).
+    """
+    grid = raster_grid(results_dir / "lst.tif")
+    path = data_dir / _FOLDER / _CLASS_MAP
+    if not path.exists():
+        raise InputError("the class map is not there", where=str(path), remedy="Check --data")
+    codes = read_onto([path], grid)["band_1"].to_numpy()
+    lst = read_raster(results_dir / "lst.tif", ["lst_median_c"])["lst_median_c"].to_numpy()
+    known = np.isfinite(lst) & np.isin(codes, list(_CLASSES.values()))
+    zones = read_layer(results_dir / "hot_zones.gpkg", "hot_zones", crs=str(grid.crs))
+    shape = (grid.height, grid.width)
+    inside = coverage(zones.geometry, shape, grid.affine).union_share() * known
+    scores: dict[str, Any] = {
+        "n_zones": len(zones),
+        "zone_km2": round(float(zones.area.sum()) / 1e6, 3),
+    }
+    for name, code in _CLASSES.items():
+        own = known & (codes == code)
+        scores[f"zone_share_{name}"] = _ratio(inside[own].sum(), inside.sum())
+        scores[f"area_share_{name}"] = _ratio(own.sum(), known.sum())
+        scores[f"lst_mean_c_{name}"] = round(float(lst[own].mean()), 2) if own.any() else None
+    built, area = scores["zone_share_built"], scores["area_share_built"]
+    scores["built_enrichment"] = _ratio(built, area) if built is not None and area else None
+    core = built_core((codes == _CLASSES["built"]) & known, known, grid)
+    scores["core_covered"] = _ratio((inside * core).sum(), (core & known).sum())
+    scores["odd_even_iou"] = _odd_even(results_dir, grid, codes == _CLASSES["water"])
+    return scores
+
+
+def _ratio(part: Any, whole: Any) -> float | None:
+    return round(float(part) / float(whole), 4) if float(whole) > 0 else None
+
+
+def built_core(built: Mask, known: Mask, grid: GeoBox) -> Mask:
+    """The largest dense built-up group: see `CORE_CELL_M` and `CORE_SHARE`; dims (y, x)."""
+    factor = max(1, round(CORE_CELL_M / abs(grid.resolution.x)))
+    share = block_mean(np.where(known, built, np.nan), factor)
+    with np.errstate(invalid="ignore"):
+        labels, count = ndimage.label(share >= CORE_SHARE, structure=np.ones((3, 3)))
+    if count == 0:
+        return np.zeros(built.shape, dtype=bool)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    core = np.repeat(np.repeat(labels == sizes.argmax(), factor, axis=0), factor, axis=1)
+    return np.asarray(core[: built.shape[0], : built.shape[1]])
+
+
+def _odd_even(results_dir: Path, grid: GeoBox, water: Mask) -> float | None:
+    """Intersection over union of the zones of every other date."""
+    files = sorted(results_dir.glob("scenes/*/lst.tif"), key=_date)
+    if len(files) < 4:
+        return None
+    first, second = (_zones_of(files[start::2], grid, water) for start in (0, 1))
+    return _ratio((first & second).sum(), (first | second).sum())
+
+
+def _date(path: Path) -> tuple[str, str]:
+    """Date in the name of a Landsat product, and the name."""
+    parts = path.parent.name.split("_")
+    return (parts[3] if len(parts) > 3 else "", path.parent.name)
+
+
+def _zones_of(files: list[Path], grid: GeoBox, water: Mask) -> Mask:
+    """Zones of the median over the dates of the anomaly from the date's own median."""
+    fields = []
+    for file in files:
+        one = read_onto([file], grid, bands=["lst_c"])["lst_c"].to_numpy()
+        one[water] = np.nan
+        if np.isfinite(one).any():
+            fields.append(one - np.nanmedian(one))
+    stack = np.stack(fields)
+    gap = ~np.isfinite(stack).any(axis=0)
+    stack[:, gap] = 0.0
+    field = np.where(gap, np.nan, np.nanmedian(stack, axis=0))
+    factor = max(1, round(CORE_CELL_M / abs(grid.resolution.x)))
+    spots = hot_spots(
+        block_mean(field, factor, 0.5),
+        CORE_CELL_M,
+        _DISTANCE_M,
+        NOISE_RANGE_RESOLUTIONS * CORE_CELL_M,
+    )
+    labels = zone_labels(
+        field,
+        spread_linear(spots.z_effective, factor, field.shape),
+        critical_z=spots.critical_z(_ALPHA),
+        threshold=spots.mean + spots.sd,
+        cell_m=abs(grid.resolution.x),
+        detail_m=CORE_CELL_M,
+        reach_m=REACH_RADII * _DISTANCE_M,
+        min_area_m2=_MIN_ZONE_M2,
+    )
+    return np.asarray(labels > 0)
