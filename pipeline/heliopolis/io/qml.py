@@ -17,7 +17,7 @@ _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _GREY = "#d9d9d9"
 #: Layers that are only drawn from this scale denominator on.
 _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
-_OUTLINES = {"hot_zones": ("#3a0d2a", 0.8), "places": ("#4d4d4d", 0.4)}
+_OUTLINES = {"hot_zones": ("#3a0d2a", 0.55), "places": ("#4d4d4d", 0.4)}
 #: How much the inside covers what lies below [0..1]; outlines are always full.
 _OPACITY = {"hot_zones": 0.45, "heat_cells": 0.75, "places": 0.85}
 _LABELS = {"hot_zones": '"rank"', "places": '"name"'}

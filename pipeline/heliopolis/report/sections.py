@@ -63,8 +63,8 @@ def _heat_lines(content: Content) -> Iterator[str]:
         n=number(len(zones), language),
         area=number(float(zones["area_m2"].sum()) / 1e4, language, 1),
         lst=number(float(top["lst_mean_c"]), language, 1),
-        anomaly=number(float(top["anomaly_mean_c"]), language, 1),
-        sd=number(float(top["anomaly_sd_c"]), language, 1),
+        anomaly=number(float(top["anomaly_mean_c"]), language, 2),
+        sd=number(float(top["anomaly_sd_c"]), language, 2),
         reference=say(f"reference_{reference}", language),
     )
 
@@ -142,7 +142,7 @@ def _heat(content: Content) -> Section:
             "area_m2": 0,
             "lst_mean_c": 1,
             "anomaly_mean_c": 1,
-            "anomaly_sd_c": 1,
+            "anomaly_sd_c": 2,
             "confidence": 0,
             "persistence": 2,
             "plantable_m2": 0,
