@@ -6,13 +6,14 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from odc.geo import resyx_
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
 from heliopolis.accuracy.hotspots import built_core, score_muenster
 from heliopolis.io.raster import read_onto, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.steps.heat import hot_zones
-from odc.geo import resyx_
-from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr
 
 
 def test_core_is_the_largest_dense_group() -> None:
