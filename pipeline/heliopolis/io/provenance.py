@@ -68,11 +68,13 @@ def baseline(scene: Scene) -> str | None:
 
 
 def licences(scenes: Iterable[Scene]) -> list[dict[str, str]]:
-    """Source, licence and credit of the satellite data, each once."""
+    """Source, licence and credit of the satellite data, each once; the credit may be empty."""
     found: dict[str, dict[str, str]] = {}
     for scene in scenes:
         source, licence, credit = _credit(scene)
-        found.setdefault(credit, {"source": source, "licence": licence, "attribution": credit})
+        found.setdefault(
+            credit or source, {"source": source, "licence": licence, "attribution": credit}
+        )
     return list(found.values())
 
 
@@ -85,7 +87,7 @@ def _credit(scene: Scene) -> tuple[str, str, str]:
         number = "2" if scene.sensor is Sensor.SENTINEL2_L2A else "3"
         credit = f"Contains modified Copernicus Sentinel data {scene.acquired.year}"
         return f"Copernicus Sentinel-{number}", _SENTINEL, credit
-    return "Temperature rasters of the user", "As given by the user", "See the configuration"
+    return "Temperature rasters of the user", "As given by the user", ""
 
 
 def scene_record(scene: Scene, role: str) -> dict[str, Any]:
@@ -177,6 +179,7 @@ def run_record(
     inner = ("config_sha256", "provenance", "jobs", "crs", "versions")
     jobs = job_records(work / "jobs")
     given = list((options.get("report") or {}).get("attribution") or [])
+    stated = [one["attribution"] for one in credits]
     return {
         "name": options["name"],
         "title": (options.get("report") or {}).get("title") or options["name"],
@@ -187,7 +190,7 @@ def run_record(
         "config": {key: value for key, value in options.items() if key not in inner},
         "scenes": [dict(one) for one in scenes],
         "licences": [dict(one) for one in credits],
-        "attribution": list(dict.fromkeys([*(one["attribution"] for one in credits), *given])),
+        "attribution": [text for text in dict.fromkeys([*stated, *given]) if text],
         "tiles": tile_records(work),
         "outputs": [dict(one) for one in outputs],
         "energy": energy_used(jobs),

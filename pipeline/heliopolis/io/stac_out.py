@@ -163,7 +163,7 @@ def _collection(
         [min(times), max(times)] if times else [datetime.now(UTC), None]
     )
     providers = [
-        pystac.Provider(one["source"], one["attribution"], [pystac.ProviderRole.PRODUCER])
+        pystac.Provider(one["source"], one["attribution"] or None, [pystac.ProviderRole.PRODUCER])
         for one in credits
     ]
     return pystac.Collection(

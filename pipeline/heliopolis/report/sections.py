@@ -293,7 +293,7 @@ def _limits(content: Content) -> Section:
 
 def _sources(content: Content) -> Section:
     language, run = content.language, content.run
-    rows = [[one["source"], one["licence"], one["attribution"]] for one in run["licences"]]
+    rows = [[one["source"], one["licence"], one["attribution"] or _DASH] for one in run["licences"]]
     known = {one["attribution"] for one in run["licences"]}
     rows += [
         [say("given", language), _DASH, credit]
@@ -336,7 +336,7 @@ def _glossary(content: Content) -> Section:
             rows = [
                 [one.field, one.unit, one.meaning(language)]
                 for one in variables()
-                if one.layer == layer
+                if one.layer == layer and (layer != "lst.tif" or one.field in present)
             ]
             tables.append(Table(head, rows, layer, folded=True))
     return Section("glossary", say("glossary", language), tables=tuple(tables))

@@ -27,6 +27,10 @@ def test_simulated_scenes_credit_no_satellite():
     assert "Simulated" in found[0]["attribution"]
 
 
+def test_rasters_of_the_user_claim_no_credit():
+    assert licences([scene(Sensor.LST_RASTER)])[0]["attribution"] == ""
+
+
 def test_baseline_is_found_or_none():
     assert baseline(scene(Sensor.SENTINEL2_L2A, **{"s2:processing_baseline": "05.11"})) == "05.11"
     assert baseline(scene(Sensor.LANDSAT_L2)) is None
