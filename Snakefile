@@ -148,7 +148,13 @@ rule publish:
         stac="stac/collection.json",
         run="run.json",
     params:
-        code=source_digest("heliopolis.report", "heliopolis.variables"),
+        code=source_digest(
+            "heliopolis.report",
+            "heliopolis.variables",
+            "heliopolis.legend",
+            "heliopolis.steps.publish",
+            "heliopolis.steps.run_facts",
+        ),
         options=STUDY.publication(),
     script:
         "pipeline/run_rule.py"

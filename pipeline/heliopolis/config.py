@@ -312,6 +312,9 @@ class Config(Section):
 
     name: str = Field(description="Name of the area: the results are in results/<name>")
     results: str = Field("results", description="Folder of all results")
+    simulated: bool = Field(
+        False, description="The inputs are simulated, and every output is to say so"
+    )
     area: Area
     period: Period | None = None
     thermal: Thermal | None = Field(None, description="Heat; left out: no hot zones")

@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "optical_composite": ("area", "optical", "land_cover"),
     "sharpen": ("thermal",),
     "composite": ("thermal", "heat", "period"),
-    "hot_zones": ("area", "heat", "places", "report"),
+    "hot_zones": ("area", "heat", "places", "footprints", "report"),
     "tiles": ("area", "footprints", "imagery", "elevation", "roofs", "solar"),
     "roof_probability": ("imagery", "roofs"),
     "roof_outlines": ("imagery", "roofs"),
@@ -41,6 +41,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "solar_yield": ("elevation", "roofs", "solar"),
     "rooftop_pv": ("area", "roofs", "solar", "elevation", "imagery", "report"),
 }
+
+
+#: Endings of the files that make up a module, with the tables and templates it reads.
+_SOURCES = (".py", ".csv", ".j2", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Study:
             **record,
             "provenance": self.provenance,
             "config_sha256": self.config_sha256,
+            "written": self.written,
             "crs": self.config.area.crs,
             "jobs": "work/jobs",
         }
@@ -142,12 +147,20 @@ class Study:
             "title": self.config.report.title or self.config.name,
             "config_sha256": self.config_sha256,
             "attribution": list(self.config.report.attribution),
+            "simulated": self.config.simulated,
         }
 
     @cached_property
+    def written(self) -> dict[str, Any]:
+        """The configuration as its author wrote it: no path of this machine is added."""
+        text = self.config_path.read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(text), default=str))
+        return found
+
+    @property
     def config_sha256(self) -> str:
         """Digest of the configuration as it was written, layout and comments apart."""
-        return digest(yaml.safe_load(self.config_path.read_text(encoding="utf-8")), length=64)
+        return digest(self.written, length=64)
 
 
 def read_area(config: Config) -> StudyArea:
@@ -198,7 +211,9 @@ def source_digest(*modules: str) -> str:
             continue
         origin = Path(spec.origin)
         files: Iterable[Path] = (
-            sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+            sorted(f for f in origin.parent.rglob("*") if f.suffix in _SOURCES)
+            if origin.name == "__init__.py"
+            else [f for f in (origin, origin.with_suffix(".csv")) if f.is_file()]
         )
         for file in files:
             found.update(file.read_bytes())

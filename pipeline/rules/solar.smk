@@ -152,6 +152,11 @@ rule rooftop_pv:
     output:
         rooftop_pv="rooftop_pv.gpkg",
     params:
+        code=source_digest(
+            "heliopolis.steps.building_table",
+            "heliopolis.solar.economics",
+            "heliopolis.variables",
+        ),
         options=STUDY.options("rooftop_pv"),
     script:
         "../run_rule.py"

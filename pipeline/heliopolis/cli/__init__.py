@@ -37,6 +37,9 @@ _COMMANDS = {
     "horizon": ("horizon", "horizon"),
     "irradiance": ("irradiance", "irradiance"),
     "yield": ("pv_yield", "pv_yield"),
+    "hotspots": ("hotspots", "hotspots"),
+    "segment": ("segment", "segment"),
+    "explain": ("explain", "explain"),
     "validate": ("validate", "validate"),
 }
 

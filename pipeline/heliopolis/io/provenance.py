@@ -98,7 +98,7 @@ def scene_record(scene: Scene, role: str) -> dict[str, Any]:
         "sensor": str(scene.sensor),
         "collection": scene.item.get("collection"),
         "platform": scene.properties.get("platform"),
-        "acquired": scene.acquired.astimezone(UTC).isoformat(),
+        "acquired": _when(scene),
         "overpass": scene.properties.get("heliopolis:overpass"),
         "processing_baseline": baseline(scene),
         "cloud_percent": scene.properties.get("eo:cloud_cover"),
@@ -166,6 +166,13 @@ def output_records(folder: Path, files: Iterable[Path]) -> list[dict[str, Any]]:
     return made
 
 
+def _when(scene: Scene) -> str:
+    """Time of acquisition, UTC; the day alone where only the day is known."""
+    moment = scene.acquired.astimezone(UTC)
+    estimated = bool(scene.properties.get("heliopolis:time_estimated"))
+    return moment.date().isoformat() if estimated else moment.isoformat()
+
+
 def run_record(
     *,
     options: Mapping[str, Any],
@@ -187,7 +194,8 @@ def run_record(
         "simulated": simulated,
         "versions": {**versions(), **(options.get("versions") or {})},
         "config_sha256": options.get("config_sha256"),
-        "config": {key: value for key, value in options.items() if key not in inner},
+        "config": options.get("written")
+        or {key: value for key, value in options.items() if key not in inner},
         "scenes": [dict(one) for one in scenes],
         "licences": [dict(one) for one in credits],
         "attribution": [text for text in dict.fromkeys([*stated, *given]) if text],

@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 from heliopolis.heat.outlines import outlines
-from heliopolis.heat.zones import priority, zone_ids, zone_labels, zone_table
+from heliopolis.heat.zones import EMISSIVITY_CONTRAST_K, priority, zone_ids, zone_labels, zone_table
 
 CRS = "EPSG:32632"
 AFFINE = Affine(10.0, 0.0, 400_000.0, 0.0, -10.0, 5_700_000.0)
@@ -115,7 +115,9 @@ def test_table_says_what_is_known_and_null_for_the_rest() -> None:
     assert hot["area_m2"] == pytest.approx(60_000.0, rel=0.02)
     assert hot["confidence"] == 95
     assert hot["lst_sd_c"] == pytest.approx(1.5)
-    assert hot["anomaly_sd_c"] == pytest.approx(1.5 / np.sqrt(6.0), rel=0.02)
+    assert hot["anomaly_sd_c"] == pytest.approx(
+        np.hypot(1.5 / np.sqrt(6.0), EMISSIVITY_CONTRAST_K), rel=0.02
+    )
     nothing = ["ndvi_mean", "plantable_m2", "built_share", "water_share", "persistence", "n_obs"]
     assert made[nothing].isna().all().all()
     assert made["priority"].between(0, 100).all()
