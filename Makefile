@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/heliopolis run configs/demo/config.yaml --cores $(CORES) --memory $(MEMORY) --offline
 
 test: setup
-	$(BIN)/python -m pytest -q -n $(CORES) -m "not services"
+	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup -m "not services"
 
 test-services: setup
 	$(BIN)/python -m pytest -q -m services

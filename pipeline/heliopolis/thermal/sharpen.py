@@ -113,7 +113,7 @@ def sharpen(
     fields, missing = _prepare(predictors, classes, tuple(fine_grid.shape))
     if not regression or valid.sum() < MIN_CELLS:
         fields = {}
-    cells = _cell_predictors(fields, nest, psf_fwhm_m / cell_m)
+    cells = _cell_predictors(fields, nest, psf_fwhm_m / float(fine_grid.resolution.x))
     fine_share = float(fine_grid.resolution.x) / cell_m
     verdict = judge(linear, cells, psf_fwhm_m / cell_m)
     smooth = nest.smooth(fill_gaps(linear))
@@ -177,14 +177,18 @@ def _prepare(
     return usable, missing
 
 
-def _cell_predictors(fields: Mapping[str, Array], nest: Nesting, fwhm_cells: float) -> Array:
-    """Predictors as the sensor would see them, (coarse y, x, predictors)."""
+def _cell_predictors(fields: Mapping[str, Array], nest: Nesting, fwhm_pixels: float) -> Array:
+    """Predictors as the sensor would see them, (coarse y, x, predictors).
+
+    The blur of the sensor, ``fwhm_pixels`` fine pixels wide, is applied on the fine pixels:
+    between cells that are as large as the blur it could not be represented.
+    """
     shape = (nest.rows.n_coarse, nest.columns.n_coarse)
     seen = np.empty((*shape, len(fields)))
+    sigma = fwhm_pixels * FWHM_TO_SIGMA
     for index, values in enumerate(fields.values()):
-        mean = nest.mean(values)
-        sigma = fwhm_cells * FWHM_TO_SIGMA
-        seen[..., index] = ndimage.gaussian_filter(mean, sigma, mode="nearest") if sigma else mean
+        blurred = ndimage.gaussian_filter(values, sigma, mode="nearest") if sigma else values
+        seen[..., index] = nest.mean(blurred)
     return seen
 
 
