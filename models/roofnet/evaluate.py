@@ -14,11 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from roofnet import data, weights
 from roofnet.unet import STRIDE_PX, RoofUNet
 
 THRESHOLDS = np.round(np.arange(0.25, 0.76, 0.05), 2)
+#: Mean probabilities of a patch that are tried as the level below which it is left out.
+LEVELS = np.round(np.arange(0.3, 0.91, 0.025), 3)
+#: Patches and roofs smaller than this are not counted [m2].
+MIN_AREA_M2 = 12.0
 Predictor = Callable[[NDArray[Any]], NDArray[Any]]
 
 
@@ -96,24 +101,100 @@ def score(net: RoofUNet | Predictor, samples: Sequence[data.Sample]) -> Score:
     return Score({city: both / np.maximum(either, 1) for city, (both, either) in counts.items()})
 
 
+def patch_scores(
+    predict: Predictor, samples: Sequence[data.Sample], threshold: float
+) -> dict[str, NDArray[np.float64]]:
+    """Precision and recall (2, level) of roof patches in each city at each of `LEVELS`.
+
+    A patch is right when half of it is roof; a roof is found when half of it is under patches.
+    """
+    counts: dict[str, NDArray[np.float64]] = {}
+    for sample in samples:
+        image = data.to_working(sample)
+        size = (image.shape[1], image.shape[0])
+        mask = np.asarray(Image.fromarray(sample.mask).resize(size, Image.Resampling.NEAREST))
+        chance = predict(image)
+        counts.setdefault(sample.city, np.zeros((4, len(LEVELS))))
+        counts[sample.city] += _patch_counts(chance, mask == 1, threshold)
+    return {
+        city: np.stack([right / np.maximum(given, 1), found / np.maximum(roofs, 1)])
+        for city, (right, given, found, roofs) in counts.items()
+    }
+
+
+def _patch_counts(
+    chance: NDArray[Any], roof: NDArray[np.bool_], threshold: float
+) -> NDArray[np.float64]:
+    """Right patches, patches, found roofs, roofs (4, level)."""
+    cells = MIN_AREA_M2 / data.GSD_M**2
+    patches, n_patches = ndimage.label(chance >= threshold)
+    roofs, n_roofs = ndimage.label(roof)
+    index = np.arange(1, n_patches + 1)
+    large = np.bincount(patches.ravel(), minlength=n_patches + 1)[1:] >= cells
+    mean = ndimage.mean(chance, patches, index) if n_patches else np.zeros(0)
+    right = ndimage.mean(roof, patches, index) >= 0.5 if n_patches else np.zeros(0, bool)
+    known = np.bincount(roofs.ravel(), minlength=n_roofs + 1)[1:] >= cells
+    out = np.zeros((4, len(LEVELS)))
+    for i, level in enumerate(LEVELS):
+        keep = large & (mean >= level)
+        kept = np.concatenate([[False], keep])[patches]
+        covered = ndimage.mean(kept, roofs, np.arange(1, n_roofs + 1)) if n_roofs else np.zeros(0)
+        out[:, i] = (
+            (keep & right).sum(),
+            keep.sum(),
+            (known & (covered >= 0.5)).sum(),
+            known.sum(),
+        )
+    return out
+
+
+def choose_levels(predict: Predictor, samples: Sequence[data.Sample]) -> tuple[float, float]:
+    """Threshold and patch level that do best on ``samples``, which must be validation.
+
+    The threshold by intersection over union, the level by the mean over the cities of the
+    harmonic mean of precision and recall of patches.
+    """
+    threshold = score(predict, samples).threshold
+    scores = patch_scores(predict, samples, threshold).values()
+    balance = np.mean([2 * p * r / np.maximum(p + r, 1e-9) for p, r in scores], axis=0)
+    return threshold, float(LEVELS[int(balance.argmax())])
+
+
+def report(tiled: Any, samples: Sequence[data.Sample]) -> dict[str, dict[str, float]]:
+    """IoU of pixels, precision and recall of patches, by city, at the levels of the sidecar."""
+    level = int(np.abs(LEVELS - tiled.weights.outline_probability).argmin())
+    iou = score(tiled.predict, samples).at(tiled.weights.threshold)
+    patches = patch_scores(tiled.predict, samples, tiled.weights.threshold)
+    return {
+        city: {
+            "iou": iou[city],
+            "patch_precision": round(float(patches[city][0, level]), 3),
+            "patch_recall": round(float(patches[city][1, level]), 3),
+        }
+        for city in iou
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Report the IoU of each validation and test city at the threshold of the sidecar."""
+    """Report each validation and test city at the levels of the sidecar."""
     parser = argparse.ArgumentParser(description="Score the shipped roof net.")
     parser.add_argument("--data", type=Path, required=True, help="folder of the aerial sets")
     parser.add_argument("--test", action="store_true", help="report the test cities too")
+    parser.add_argument("--settle", action="store_true", help="choose the levels on validation")
     parser.add_argument("--weights", type=Path, help="sidecar (.json); the shipped one by default")
     given = parser.parse_args(arguments)
     from roofnet.predict import Predictor as Tiled
 
-    tiled = Tiled(weights.default() if given.weights is None else weights.read(given.weights))
-    sets = {"validation": data.VALIDATION} | ({"test": data.TEST} if given.test else {})
-    report = {
-        role: score(tiled.predict, data.read_samples(readers, given.data)).at(
-            tiled.weights.threshold
-        )
-        for role, readers in sets.items()
-    }
-    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    sidecar = given.weights or weights.FOLDER / f"{weights.NAME}.json"
+    validation = data.read_samples(data.VALIDATION, given.data)
+    if given.settle:
+        threshold, level = choose_levels(Tiled(weights.read(sidecar)).predict, validation)
+        weights.settle(sidecar, threshold=threshold, outline_probability=level)
+    tiled = Tiled(weights.read(sidecar))
+    told = {"validation": report(tiled, validation)}
+    if given.test:
+        told["test"] = report(tiled, data.read_samples(data.TEST, given.data))
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

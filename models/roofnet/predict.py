@@ -7,6 +7,7 @@ tiles that cover it, so that its value does not depend on which window of the gr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,23 @@ def _window() -> NDArray[np.float32]:
     ramp = np.sin(np.pi / 2 * (np.arange(overlap) + 0.5) / overlap) ** 2
     line = np.concatenate([ramp, np.ones(TILE_PX - 2 * overlap), ramp[::-1]])
     return np.outer(line, line).astype("float32")
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A normalised tile.
+
+    Attributes
+    ----------
+    values
+        (band, y, x); mirrored beyond the border of the image, 0, which is the mean, in holes.
+    trust
+        Weight of the tile beside its neighbours: at the border of an image the tiles that
+        hold only a strip of it, and so little context, count for little.
+    """
+
+    values: NDArray[np.float32]
+    trust: np.float32
 
 
 class Predictor:
@@ -112,30 +130,29 @@ class Predictor:
                 tile = self._tile(image, row - origin[0], column - origin[1])
                 if tile is None:
                     continue
-                chance = self._chance(tile, flips) * self._blend
-                for target, part in ((total, chance), (share, self._blend)):
+                blend = self._blend * tile.trust
+                chance = self._chance(tile.values, flips) * blend
+                for target, part in ((total, chance), (share, blend)):
                     _add(target, part, row - origin[0] - top, column - origin[1] - left)
         with np.errstate(invalid="ignore"):
             mean = total / share
         mean[~np.isfinite(image[top:below, left:right]).any(axis=2)] = np.nan
         return np.asarray(mean, "float32")
 
-    def _tile(self, image: Array, row: int, column: int) -> NDArray[np.float32] | None:
-        """Normalised tile (band, y, x); 0, which is the mean, where there is no image."""
+    def _tile(self, image: Array, row: int, column: int) -> _Tile | None:
         top, left = max(row, 0), max(column, 0)
         part = image[top : max(row + TILE_PX, 0), left : max(column + TILE_PX, 0)]
-        present = np.isfinite(part).any(axis=2)
+        present: NDArray[np.bool_] = np.asarray(np.isfinite(part).any(axis=2))
         if not present.any():
             return None
-        values = np.nan_to_num(part, nan=0.0).transpose(2, 0, 1)
-        tile = np.zeros((part.shape[2], TILE_PX, TILE_PX), "float32")
-        inside = (
-            slice(None),
-            slice(top - row, top - row + part.shape[0]),
-            slice(left - column, left - column + part.shape[1]),
-        )
-        tile[inside] = (values - self._mean) / self._std * present
-        return tile
+        rows, columns = (np.flatnonzero(present.any(axis=axis)) for axis in (1, 0))
+        inside = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        seen = present[inside]
+        values = (np.nan_to_num(part[inside]).transpose(2, 0, 1) - self._mean) / self._std * seen
+        before = (top + rows[0] - row, left + columns[0] - column)
+        pad = [(n, TILE_PX - n - m) for n, m in zip(before, seen.shape, strict=True)]
+        tile = np.pad(values, [(0, 0), *pad], mode="symmetric").astype("float32")
+        return _Tile(tile, np.float32((seen.sum() / TILE_PX**2) ** 2))
 
     def _chance(self, tile: Array, flips: bool) -> NDArray[np.float32]:
         turns = [(), (1,), (2,), (1, 2)] if flips else [()]

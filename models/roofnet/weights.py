@@ -41,6 +41,9 @@ class Weights:
         Ground sampling distance that the net works at [m].
     threshold
         Probability above which a pixel counts as roof; chosen on the validation cities.
+    outline_probability
+        Mean probability below which a connected patch of roof is more likely none; chosen
+        on the validation cities.
     sha256
         Digest of the safetensors and of the ONNX file.
     licence
@@ -53,6 +56,7 @@ class Weights:
     std: tuple[float, ...]
     gsd_m: float
     threshold: float
+    outline_probability: float
     sha256: dict[str, str]
     licence: str
 
@@ -132,6 +136,12 @@ def export_onnx(net: RoofUNet, path: Path) -> None:
     )
 
 
+def settle(sidecar: Path, **values: Any) -> None:
+    """Note further values, such as the levels chosen on the validation cities, in a sidecar."""
+    record = json.loads(sidecar.read_text(encoding="utf-8"))
+    sidecar.write_text(json.dumps({**record, **values}, indent=2) + "\n", encoding="utf-8")
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -150,6 +160,7 @@ def read(sidecar: Path) -> Weights:
         std=tuple(record["std"]),
         gsd_m=float(record["gsd_m"]),
         threshold=float(record["threshold"]),
+        outline_probability=float(record.get("outline_probability", record["threshold"])),
         sha256=dict(record["sha256"]),
         licence=str(record["licence"]),
     )

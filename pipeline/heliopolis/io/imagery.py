@@ -89,6 +89,26 @@ def colour_indexes(path: PathLike, meaning: Sequence[str] | None = None) -> tupl
     return (1, 2, 3)
 
 
+def colour_view(
+    path: PathLike, indexes: Sequence[int], meaning: Sequence[str] | None = None
+) -> str:
+    """Name under which GDAL opens the colour bands of an image and what masks them.
+
+    Many files of four bands call the fourth transparency where it is near infrared; where
+    ``meaning`` or the file's description says so, it is kept from masking the others.
+    """
+    with open_dataset(path) as source:
+        masking = [i for i, c in enumerate(source.colorinterp) if c == ColorInterp.alpha]
+        said = [
+            (meaning[i] if meaning is not None and i < len(meaning) else source.descriptions[i])
+            or "alpha"
+            for i in masking
+        ]
+    if said and all(text.lower() in ("alpha", "mask", "transparency") for text in said):
+        return str(path)
+    return f"vrt://{Path(path).resolve()}?bands={','.join(map(str, indexes))}"
+
+
 @dataclass(frozen=True)
 class ImageGrid:
     """Where the pixels of an image lie, in metres.

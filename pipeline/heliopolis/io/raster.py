@@ -177,6 +177,8 @@ def write_cog(
         "compress": "zstd",
         "zstd_level": 1,
         "BIGTIFF": "IF_SAFER",
+        # Else the fourth band of bytes would be taken for transparency.
+        "ALPHA": "NO",
     }
     with replacing(path) as target:
         stripes = target.with_suffix(".stripes.tif")

@@ -36,6 +36,7 @@ def outlines(
     threshold: float,
     min_area_m2: float,
     *,
+    min_probability: float = 0.0,
     neck_m: float | None = 2.0,
     tolerance_m: float = 0.5,
     regular: bool = True,
@@ -52,6 +53,8 @@ def outlines(
         Probability above which a pixel is roof.
     min_area_m2
         Smaller outlines are left out, and smaller courtyards filled.
+    min_probability
+        Outlines with a lower mean probability are left out.
     neck_m
         Roofs that are joined only by a neck narrower than this are parted [m]; None: never.
     tolerance_m
@@ -71,7 +74,7 @@ def outlines(
     mean = ndimage.mean(chance, labels, np.arange(1, len(boxes) + 1)) if boxes else []
     rows: list[tuple[Polygon, float, bool]] = []
     for number, box in enumerate(boxes, start=1):
-        if box is None:
+        if box is None or mean[number - 1] < min_probability:
             continue
         for raw in _contours(chance, labels, number, box, threshold, grid):
             if raw.area < min_area_m2:

@@ -15,7 +15,7 @@ from odc.geo.xr import wrap_xr
 
 from heliopolis.config import Footprints, Imagery, Roofs
 from heliopolis.errors import InputError
-from heliopolis.io.imagery import brightness_range, colour_indexes
+from heliopolis.io.imagery import brightness_range, colour_indexes, colour_view
 from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs import fusion
@@ -65,6 +65,7 @@ def roof_probability(
     band.attrs = {"units": "1", "long_name": "probability that the pixel is roof"}
     tags = {
         "threshold": str(net.weights.threshold),
+        "outline_probability": str(net.weights.outline_probability),
         "weights_sha256": net.weights.sha256[net.weights.onnx.name],
     }
     write_cog(probability, {_BAND: band}, tags=tags)
@@ -74,7 +75,13 @@ def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[st
     """Write the outlines of the roofs in the mosaic of all tiles, layer ``outlines``."""
     roofs = Roofs.model_validate(options["roofs"])
     values, grid = _mosaic(probabilities)
-    found = find_outlines(values, grid, _threshold(probabilities, roofs), roofs.min_area_m2)
+    found = find_outlines(
+        values,
+        grid,
+        _threshold(probabilities, roofs),
+        roofs.min_area_m2,
+        min_probability=_least_mean(probabilities, roofs),
+    )
     _LOG.info("%d roofs were found in the images", len(found))
     write_layers(outlines, {"outlines": found})
 
@@ -147,12 +154,14 @@ def _grid(bounds: tuple[float, float, float, float], crs: str) -> GeoBox:
 
 def _brightness(images: list[Path], grid: GeoBox, imagery: Imagery) -> NDArray[np.float32]:
     """Red, green, blue (band, y, x) in 0..1 on ``grid``; NaN where no image is."""
+    indexes = colour_indexes(images[0], imagery.bands)
     names = band_names(images[0])
-    wanted = [names[i - 1] for i in colour_indexes(images[0], imagery.bands)]
+    wanted = [names[i - 1] for i in indexes]
+    views = [colour_view(path, indexes, imagery.bands) for path in images]
     source = raster_grid(images[0])
     factor = source.extent.to_crs(str(grid.crs)).area ** 0.5 / (source.width * source.height) ** 0.5
     kind = "average" if factor < 0.6 * WORKING_GSD_M else "bilinear"
-    read = read_onto(images, grid, bands=wanted, resampling=kind)
+    read = read_onto(views, grid, bands=wanted, resampling=kind)
     values = np.stack([read[name].to_numpy() for name in wanted])
     missing = ~np.isfinite(values).any(axis=0)
     scaled = brightness_range(images).scaled(np.nan_to_num(values))
@@ -179,3 +188,10 @@ def _threshold(probabilities: list[Path], roofs: Roofs) -> float:
     if roofs.threshold is not None:
         return roofs.threshold
     return float(read_tags(probabilities[0])["threshold"])
+
+
+def _least_mean(probabilities: list[Path], roofs: Roofs) -> float:
+    """Mean probability that an outline needs; none for a user's own threshold."""
+    if roofs.threshold is not None:
+        return 0.0
+    return float(read_tags(probabilities[0])["outline_probability"])

@@ -57,9 +57,13 @@ def segment_image(
     write_plain(out, chance, grid, "roof_probability")
     if polygons is None:
         return None
-    level = net.weights.threshold if threshold is None else threshold
+    level, least = net.weights.threshold, net.weights.outline_probability
+    if threshold is not None:
+        level, least = threshold, 0.0
     metric = Affine(grid.gsd_m[0], 0, grid.corner_m[0], 0, -grid.gsd_m[1], grid.corner_m[1])
-    found = outlines(chance, GeoBox(grid.shape, metric, None), level, min_area_m2)
+    found = outlines(
+        chance, GeoBox(grid.shape, metric, None), level, min_area_m2, min_probability=least
+    )
     write_layers(polygons, {"roofs": _on_map(found, grid)})
     return len(found)
 

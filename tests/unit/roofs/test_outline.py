@@ -83,6 +83,13 @@ def test_small_and_missing_are_left_out() -> None:
     ]
 
 
+def test_faint_patches_are_left_out() -> None:
+    chance = field(100, 100, (10, 10, 50, 50))
+    chance[60:90, 60:90] = 0.55
+    assert len(outlines(chance, grid(100, 100), 0.5, 10)) == 2
+    assert len(outlines(chance, grid(100, 100), 0.5, 10, min_probability=0.6)) == 1
+
+
 def test_building_at_the_edge_of_the_mosaic_is_closed() -> None:
     found = outlines(field(60, 60, (0, 0, 30, 30)), grid(60, 60), 0.5, 10)
     assert found["footprint_m2"].iloc[0] == pytest.approx(7.5**2, rel=0.06)

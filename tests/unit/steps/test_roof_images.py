@@ -126,3 +126,29 @@ def test_coarse_image_is_refused(tmp_path: Path) -> None:
     image = write_image(tmp_path / "plain.tif", crs=None, size=64)
     with pytest.raises(InputError, match="net can work on"):
         segment_image(image, tmp_path / "p.tif", gsd_m=10)
+
+
+@pytest.mark.parametrize("marked_alpha", [True, False])
+def test_near_infrared_is_not_taken_for_transparency(tmp_path: Path, marked_alpha: bool) -> None:
+    plain = write_image(tmp_path / "rgb.tif")
+    with rasterio.open(plain) as source:
+        profile, values = source.profile, source.read()
+    profile.update(count=4, nodata=0, alpha="YES" if marked_alpha else "NO")
+    with rasterio.open(tmp_path / "rgbi.tif", "w", **profile) as sink:
+        sink.write(np.concatenate([values, values[:1] // 2 + 20]))
+    tiles = [{"id": "t", "bounds": [480, 480, 510, 510]}]
+    (tmp_path / "tiles.json").write_text(json.dumps(tiles))
+    made = []
+    for name, bands in (
+        ("rgb", ["red", "green", "blue"]),
+        ("rgbi", ["red", "green", "blue", "nir"]),
+    ):
+        roof_probability(
+            tiles=tmp_path / "tiles.json",
+            images=[tmp_path / f"{name}.tif"],
+            probability=tmp_path / f"{name}_p.tif",
+            tile="t",
+            options={**OPTIONS, "imagery": {"files": ["x"], "bands": bands}},
+        )
+        made.append(read_raster(tmp_path / f"{name}_p.tif")["roof_probability"].values)
+    np.testing.assert_allclose(made[0], made[1], atol=5e-3)
