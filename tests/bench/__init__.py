@@ -1,0 +1,1 @@
+"""Benchmarks: the parts that take time, each beside a peer in the same run."""

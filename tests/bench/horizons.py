@@ -1,0 +1,86 @@
+"""Horizons of a surface model beside brute force in numpy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from heliopolis.solar.horizon import horizon
+from tests.bench.measure import Row, compare, measured
+
+Array = np.ndarray[Any, Any]
+SIDE = 500
+CELL_M = 0.5
+DIRECTIONS = 16
+REACH_M = 100.0
+
+
+def surface(side: int) -> Array:
+    """Heights of a town on a slope [m]: houses of 4 to 20 m, a share of them with a gable."""
+    rng = np.random.default_rng(2)
+    y, x = np.indices((side, side))
+    dsm = 0.01 * x + rng.normal(0.0, 0.03, (side, side))
+    for _ in range(side * side // 2500):
+        rows, cols = rng.integers(16, 40, 2)
+        top, left = rng.integers(0, side, 2)
+        house = slice(top, top + rows), slice(left, left + cols)
+        ridge = 0.25 * (rows / 2 - np.abs(y[house] - top - rows / 2)) * rng.integers(0, 2)
+        dsm[house] = 0.01 * left + rng.uniform(4.0, 20.0) + ridge
+    return dsm.astype("float32")
+
+
+def peer(dsm: Array) -> Array:
+    """The same horizon [deg], dims (direction, y, x): the whole raster shifted step by step."""
+    out = np.zeros((DIRECTIONS, *dsm.shape), dtype="float32")
+    for k in range(DIRECTIONS):
+        azimuth = 2.0 * math.pi * k / DIRECTIONS
+        north, east = math.cos(azimuth), math.sin(azimuth)
+        larger = max(abs(north), abs(east))
+        row_step, col_step = round(-north / larger, 12), round(east / larger, 12)
+        stride_m = math.hypot(row_step, col_step) * CELL_M
+        for j in range(1, int(REACH_M / stride_m + 1e-6) + 1):
+            _raise(out[k], dsm, j * row_step, j * col_step, j * stride_m)
+    return np.degrees(np.arctan(out))
+
+
+def _raise(tangent: Array, dsm: Array, down: float, right: float, distance_m: float) -> None:
+    """Lift the tangents where the surface that lies so many cells away is higher."""
+    height, width = dsm.shape
+    first_row, first_col = max(0, math.ceil(-down)), max(0, math.ceil(-right))
+    last_row = min(height - 1, math.floor(height - 1 - down))
+    last_col = min(width - 1, math.floor(width - 1 - right))
+    if first_row > last_row or first_col > last_col:
+        return
+    here = slice(first_row, last_row + 1), slice(first_col, last_col + 1)
+    y0, x0 = math.floor(down), math.floor(right)
+    part_y, part_x = down - y0, right - x0
+
+    def moved(y: int, x: int) -> Array:
+        return dsm[first_row + y : last_row + y + 1, first_col + x : last_col + x + 1]
+
+    level = moved(y0, x0)
+    if part_y > 1e-9:
+        level = level + np.float32(part_y) * (moved(y0 + 1, x0) - level)
+    elif part_x > 1e-9:
+        level = level + np.float32(part_x) * (moved(y0, x0 + 1) - level)
+    rise = (level - dsm[here]) / np.float32(distance_m)
+    np.maximum(tangent[here], rise, out=tangent[here])
+
+
+def run() -> Row:
+    """Compare the two."""
+    dsm = surface(SIDE)
+    horizon(surface(64), CELL_M, DIRECTIONS, REACH_M)
+    mine = measured(lambda: horizon(dsm, CELL_M, DIRECTIONS, REACH_M))
+    theirs = measured(lambda: peer(dsm))
+    difference = float(np.abs(mine.value - theirs.value).max())
+    return compare(
+        f"horizon of {SIDE} x {SIDE} cells, {DIRECTIONS} directions, {REACH_M:.0f} m",
+        mine,
+        "numpy brute force",
+        theirs,
+        f"angles differ by at most {difference:.0e} deg",
+        {"largest_difference_deg": difference},
+    )
