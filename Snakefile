@@ -71,6 +71,18 @@ def composed(pattern):
     return of
 
 
+def after_pinning(wildcards):
+    """No file, but a rule with it is judged only when scenes and tiles are known.
+
+    Else a rule whose inputs come from rules that wait for them is out of date on every call.
+    """
+    if CFG.has_heat:
+        checkpoints.search.get()
+    if CFG.has_solar:
+        checkpoints.tiles.get()
+    return []
+
+
 def tile_list():
     return json.loads(Path(checkpoints.tiles.get().output.tiles).read_text())
 
@@ -107,6 +119,7 @@ rule all:
         "run.json",
         HEAT,
         SOLAR,
+        after_pinning,
 
 
 rule study_area:
@@ -142,6 +155,7 @@ rule publish:
         ),
         hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
         rooftop_pv_or_none=["rooftop_pv.gpkg"] if CFG.has_solar else [],
+        depends_list=after_pinning,
     output:
         project="heliopolis.qgz",
         report="report.html",

@@ -82,6 +82,7 @@ rule hot_zones:
         optical_or_none=OPTICAL,
         places_list=STUDY.file("places"),
         footprints_or_none=STUDY.file("footprints"),
+        depends_list=after_pinning,
     output:
         hot_zones="hot_zones.gpkg",
     resources:

@@ -149,6 +149,7 @@ rule rooftop_pv:
         boundary="work/boundary.gpkg",
         lst_or_none=["lst.tif"] if CFG.has_heat else [],
         hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
+        depends_list=after_pinning,
     output:
         rooftop_pv="rooftop_pv.gpkg",
     params:

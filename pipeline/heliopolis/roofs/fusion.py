@@ -41,6 +41,9 @@ COLUMNS = [
     "roof_share",
     "image_share",
 ]
+#: Coordinates that differ by less are one place to an identifier [m]: outlines of pixels lie on
+#: full metres, and rounding must not decide on which side.
+_ID_SLACK_M = 1e-3
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def position_id(geometry: Any, prefix: str) -> str:
     'cnn-5-10'
     """
     point = shapely.point_on_surface(geometry)
-    return f"{prefix}-{math.floor(point.x)}-{math.floor(point.y)}".replace("--", "-m")
+    east, north = (math.floor(value + _ID_SLACK_M) for value in (point.x, point.y))
+    return f"{prefix}-{east}-{north}".replace("--", "-m")
 
 
 def _moved(roof: RoofRaster, shift: Shift | None) -> RoofRaster:
