@@ -55,7 +55,7 @@ def main(output: Path = OUTPUT) -> None:
     warnings.simplefilter("ignore")
     start = time.perf_counter()
     record = machine()
-    rows = [hot_spots.run(), horizons.run(), sharpening.run(), *rasters.run()]
+    rows = [hot_spots.run(), *horizons.run(), sharpening.run(), *rasters.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)
