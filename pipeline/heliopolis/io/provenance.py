@@ -98,7 +98,8 @@ def scene_record(scene: Scene, role: str) -> dict[str, Any]:
         "sensor": str(scene.sensor),
         "collection": scene.item.get("collection"),
         "platform": scene.properties.get("platform"),
-        "acquired": _when(scene),
+        "acquired": scene.acquired.astimezone(UTC).isoformat(),
+        "time_estimated": bool(scene.properties.get("heliopolis:time_estimated")),
         "overpass": scene.properties.get("heliopolis:overpass"),
         "processing_baseline": baseline(scene),
         "cloud_percent": scene.properties.get("eo:cloud_cover"),
@@ -164,13 +165,6 @@ def output_records(folder: Path, files: Iterable[Path]) -> list[dict[str, Any]]:
         relative = path.resolve().relative_to(folder.resolve()).as_posix()
         made.append({"file": relative, "bytes": path.stat().st_size, "sha256": digest})
     return made
-
-
-def _when(scene: Scene) -> str:
-    """Time of acquisition, UTC; the day alone where only the day is known."""
-    moment = scene.acquired.astimezone(UTC)
-    estimated = bool(scene.properties.get("heliopolis:time_estimated"))
-    return moment.date().isoformat() if estimated else moment.isoformat()
 
 
 def run_record(

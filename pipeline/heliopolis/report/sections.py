@@ -242,7 +242,7 @@ def _scenes(content: Content) -> Section:
             [
                 one["id"],
                 one["sensor"],
-                str(one["acquired"])[:16].replace("T", " "),
+                str(one["acquired"])[: 10 if one.get("time_estimated") else 16].replace("T", " "),
                 one.get("processing_baseline") or _DASH,
                 f"{number(100 * clear, language)} %" if clear is not None else _DASH,
                 say(one.get("reason") or "used", language),
