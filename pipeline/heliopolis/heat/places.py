@@ -13,7 +13,7 @@ import shapely
 from affine import Affine
 
 from heliopolis.heat.coverage import coverage
-from heliopolis.heat.zones import anomaly_sd
+from heliopolis.heat.zones import KNOWN_SHARE, anomaly_sd
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -73,7 +73,9 @@ def place_table(
     table["anomaly_sd_c"] = anomaly_sd(table["lst_sd_c"].to_numpy(), area_m2, resolution)
     plantable = fields.get("plantable")
     cells = covered.weight(plantable) if plantable is not None else np.zeros(len(table))
-    table["plantable_m2"] = _mean(covered, plantable, len(table)) * cells * abs(affine.a * affine.e)
+    known_m2 = cells * abs(affine.a * affine.e)
+    plantable_m2 = _mean(covered, plantable, len(table)) * known_m2
+    table["plantable_m2"] = np.where(known_m2 >= KNOWN_SHARE * area_m2, plantable_m2, np.nan)
     hot = shapely.union_all(np.asarray(zones.geometry.array)) if len(zones) else shapely.Polygon()
     inside = np.asarray(shapely.area(shapely.intersection(np.asarray(ground.array), hot)))
     measured = np.isfinite(table["lst_mean_c"]) & (area_m2 > 0)

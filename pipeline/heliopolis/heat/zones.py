@@ -33,6 +33,8 @@ ID_STEP_M = 500.0
 WEIGHTS = {"anomaly": 0.4, "area": 0.2, "persistence": 0.2, "plantable": 0.2}
 FULL_ANOMALY_K, FULL_PLANTABLE_SHARE = 10.0, 0.5
 AREA_RANGE_M2 = (1e4, 1e6)
+#: An area is a sum over a zone: it is NULL where less than this share of the zone is known.
+KNOWN_SHARE = 0.95
 #: Zone column and the field it is the mean of.
 _MEANS = {
     "lst_mean_c": "lst_c",
@@ -213,7 +215,10 @@ def zone_table(
         columns[name] = _maximum(labels, fields.get(source), index)
     cells = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     for name, source in _AREAS.items():
-        columns[name] = _mean(labels, fields.get(source), index) * cells * cell_m2
+        field = fields.get(source)
+        known = _mean(labels, None if field is None else np.isfinite(field), index)
+        area_m2 = _mean(labels, field, index) * cells * cell_m2
+        columns[name] = np.where(known >= KNOWN_SHARE, area_m2, np.nan)
     columns["n_cells"] = cells
     columns["confidence"] = _whole(confidence(columns["q_value"], columns["gi_z"]))
     columns["anomaly_sd_c"] = anomaly_sd(

@@ -30,6 +30,9 @@ from heliopolis.io.raster import band_names, raster_grid, read_onto
 from heliopolis.io.vector import read_layer
 
 Array = npt.NDArray[np.floating[Any]]
+#: Beyond this distance from the hull of the footprints [m] nothing is known of roofs: a cadastre
+#: of one quarter says nothing of the next.
+SURVEY_MARGIN_M = 250.0
 Fields = dict[str, Array | None]
 
 #: A heat cell counts where at least this share of it is known land inside the study area.
@@ -204,6 +207,11 @@ def _add_ground(
     table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])]
     shapes = table.geometry.force_2d().make_valid(method="structure")
     roof = coverage(shapes, (grid.height, grid.width), grid.affine).union_share()
+    surveyed = shapely.buffer(shapely.convex_hull(shapes.union_all()), SURVEY_MARGIN_M)
+    outside = coverage(
+        gpd.GeoSeries([surveyed], crs=str(grid.crs)), (grid.height, grid.width), grid.affine
+    )
+    roof = np.where(outside.union_share() > 0.5, roof, np.nan)
     fields["roof"] = roof
     if fields["ndvi"] is not None:
         fields["plantable"] = plantable_share(

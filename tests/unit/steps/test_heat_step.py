@@ -62,8 +62,10 @@ def city(tmp_path: Path) -> dict[str, Any]:
         {"name": ["x"]}, geometry=[shapely.box(400_100, 5_700_100, 405_900, 5_705_900)], crs=CRS
     )
     write_layers(tmp_path / "boundary.gpkg", {"study_area": frame})
+    corners = [(400_200, 5_702_000), (405_700, 5_702_000), (400_200, 5_705_700)]
+    huts = [shapely.box(x, y, x + 10, y + 10) for x, y in corners]
     roofs = gpd.GeoDataFrame(
-        geometry=[shapely.box(401_800, 5_704_100, 402_000, 5_704_300)], crs=CRS
+        geometry=[shapely.box(401_800, 5_704_100, 402_000, 5_704_300), *huts], crs=CRS
     )
     write_layers(tmp_path / "footprints.gpkg", {"footprints": roofs})
     schools = gpd.GeoDataFrame(
@@ -105,6 +107,11 @@ def test_step_finds_the_hot_disc_and_ranks_the_places(city: dict[str, Any]) -> N
     assert zone["anomaly_mean_c"] == pytest.approx(6.0, abs=0.6)
     assert zone["persistence"] == pytest.approx(0.75)
     assert zone["plantable_m2"] == pytest.approx(zone["area_m2"] - 40_000, rel=0.05)
+    quarter = read_layer(city["footprints"]).iloc[:1]
+    write_layers(city["footprints"], {"footprints": quarter})
+    hot_zones(**city)
+    beyond = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    assert np.isnan(beyond["plantable_m2"]), "a cadastre of one quarter says nothing of the next"
     ranked = read_layer(city["hot_zones"], "places").set_index("name")
     assert ranked["rank_in_kind"].to_dict() == {"hot": 1, "cool": 2}
     assert ranked.loc["hot", "hot_share"] > 0.9
