@@ -64,6 +64,12 @@ def estimate_shift(
         the best shift at the edge of what was looked for.
     """
     cell = abs(grid.resolution.x)
+    # Only where there is an image, so that the empty margins of tiles have no say.
+    seen = np.isfinite(probability)
+    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    if rows.size:
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        probability, grid = probability[window], grid[window]
     valid = np.isfinite(probability)
     on_image = footprints.cx[slice(*grid.boundingbox.range_x), slice(*grid.boundingbox.range_y)]
     if len(on_image) < _MIN_BUILDINGS or not valid.any():
@@ -91,7 +97,8 @@ def _peak(near: NDArray[Any], cell_m: float, reach: int) -> Shift | None:
         return None
     down = row + _vertex(near[row - 1 : row + 2, column]) - reach
     across = column + _vertex(near[row, column - 1 : column + 2]) - reach
-    return Shift(float(across * cell_m), float(-down * cell_m), best)
+    east, north = (round(float(value * cell_m), 2) for value in (across, -down))
+    return Shift(east, north, best)
 
 
 def _vertex(three: NDArray[Any]) -> float:
