@@ -37,12 +37,16 @@ class Scene:
         Time of acquisition, aware, UTC.
     item
         STAC item as a mapping, with absolute asset hrefs (a path or a URL).
+    parts
+        Further items of the same overpass, neighbours of `item`, which a catalog cut apart
+        (rows of Landsat, tiles of Sentinel-2). Where two of them overlap the earlier one wins.
     """
 
     id: str
     sensor: Sensor
     acquired: datetime
     item: Mapping[str, Any]
+    parts: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         safe_name(self.id, "scene id")
@@ -54,6 +58,11 @@ class Scene:
         """Properties of the item."""
         found: Mapping[str, Any] = self.item.get("properties", {})
         return found
+
+    @property
+    def items(self) -> tuple[Mapping[str, Any], ...]:
+        """All items of the overpass, in order of precedence."""
+        return (self.item, *self.parts)
 
     @property
     def simulated(self) -> bool:
@@ -82,6 +91,7 @@ class Scene:
             "sensor": str(self.sensor),
             "acquired": self.acquired.astimezone(UTC).isoformat(),
             "item": dict(self.item),
+            **({"parts": [dict(part) for part in self.parts]} if self.parts else {}),
         }
 
     @classmethod
@@ -92,6 +102,7 @@ class Scene:
             sensor=Sensor(record["sensor"]),
             acquired=datetime.fromisoformat(record["acquired"]),
             item=record["item"],
+            parts=tuple(record.get("parts", ())),
         )
 
 
