@@ -1,0 +1,1 @@
+"""Suites against real services on the loopback interface."""
