@@ -34,6 +34,19 @@ def _listed(value: Any) -> Any:
 Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+#: Catalogs of satellite scenes that are known by name.
+CATALOGS = ("earth-search", "planetary-computer", "copernicus")
+#: Where a run puts what it brings in from an archive, below its results.
+ACQUIRED = {
+    "imagery": "work/inputs/imagery.tif",
+    "dsm": "work/inputs/dsm.tif",
+    "dtm": "work/inputs/dtm.tif",
+    "footprints": "work/inputs/footprints.gpkg",
+    "places": "work/inputs/places.gpkg",
+    "weather": "work/inputs/weather.json",
+}
+
+
 class Section(BaseModel):
     """Base of all sections: frozen, and a key that is not known is an error."""
 
@@ -88,9 +101,16 @@ class ThermalSource(Section):
     """A source of thermal scenes: a STAC catalog, or files that hold LST already."""
 
     kind: Literal["stac", "lst_files"]
-    catalog: str | None = Field(None, description="Path or URL of a STAC catalog (kind: stac)")
+    catalog: Paths = Field(
+        (),
+        description="For kind: stac: name (" + ", ".join(CATALOGS) + "), URL or path of a STAC "
+        "catalog, or a glob of product folders; of several, the next is asked when one is down",
+    )
     collections: tuple[str, ...] = Field(
         ("landsat-c2-l2", "sentinel-3-slstr-lst-l2-netcdf"), description="STAC collections"
+    )
+    orbit: str | None = Field(
+        None, description="Only this orbit: ascending, descending, or a relative orbit or path"
     )
     files: Paths = Field((), description="Rasters of LST, one for each date (kind: lst_files)")
     unit: Literal["degC", "K"] = Field("degC", description="Unit of the rasters in files")
@@ -131,10 +151,14 @@ class Thermal(Section):
 class OpticalSource(Section):
     """Sentinel-2 scenes from a STAC catalog."""
 
-    catalog: str = Field(description="Path or URL of a STAC catalog")
+    catalog: Paths = Field(description="As thermal.sources.catalog")
     collection: str = Field("sentinel-2-l2a", description="STAC collection")
+    orbit: str | None = Field(None, description="As thermal.sources.orbit")
     max_cloud_percent: Annotated[float, Field(ge=0, le=100)] = Field(
         60, description="Scenes with more cloud in their metadata are not read"
+    )
+    min_clear_share: Share = Field(
+        0.1, description="Scenes that are clear over less of the area are left out"
     )
 
 
@@ -165,7 +189,10 @@ class LandCover(Section):
 class Places(Section):
     """Places to be ranked among their like."""
 
-    file: str
+    file: str = Field("", description="Vector file; or give archive")
+    archive: Literal["osm", "overture"] | None = Field(
+        None, description="Schools, colleges, hospitals from this archive, instead of a file"
+    )
     layer: str | None = None
     id_field: str = "place_id"
     name_field: str = "name"
@@ -191,7 +218,13 @@ class Heat(Section):
 class Imagery(Section):
     """Aerial images."""
 
-    files: Paths = Field(description="Images, georeferenced")
+    files: Paths = Field((), description="Images, georeferenced; or give archive")
+    archive: Literal["swisstopo", "ign", "pdok"] | None = Field(
+        None, description="National archive to bring the images from, instead of files"
+    )
+    archive_resolution_m: Positive = Field(
+        0.25, description="Pixel of the images brought from the archive [m]"
+    )
     bands: tuple[str, ...] = Field(
         ("red", "green", "blue"), description="Meaning of the bands, in order"
     )
@@ -201,7 +234,10 @@ class Imagery(Section):
 class Footprints(Section):
     """Building footprints of a cadastre or of OpenStreetMap."""
 
-    file: str
+    file: str = Field("", description="Vector file; or give archive")
+    archive: Literal["ign", "pdok", "overture"] | None = Field(
+        None, description="Archive to bring the footprints from, instead of a file"
+    )
     layer: str | None = None
     id_field: str | None = Field("building_id", description="Field with the building's own id")
     reproject: bool = Field(
@@ -215,6 +251,9 @@ class Elevation(Section):
     points: Paths = Field((), description="LAZ or LAS files")
     dsm: Paths = Field((), description="Rasters of surface height [m]")
     dtm: Paths = Field((), description="Rasters of terrain height [m]")
+    archive: Literal["swisstopo", "ign", "pdok"] | None = Field(
+        None, description="National archive to bring dsm and dtm from, instead of files"
+    )
     crs: str | None = Field(None, description="CRS of the points, where the header has none")
     unit: Literal["metre", "foot", "us_survey_foot"] | None = Field(
         None, description="Unit of x, y and z, where it is not that of the CRS"
@@ -224,8 +263,8 @@ class Elevation(Section):
 
     @model_validator(mode="after")
     def _something(self) -> Elevation:
-        if not self.points and not self.dsm:
-            raise ValueError("give points or dsm")
+        if not self.points and not self.dsm and not self.archive:
+            raise ValueError("give points, dsm, or archive")
         if self.dsm and not self.points and not self.dtm:
             raise ValueError("dsm needs dtm beside it")
         return self
@@ -251,7 +290,10 @@ class Roofs(Section):
 class Weather(Section):
     """Weather files, one or more years."""
 
-    files: Paths = Field(description="CSV, EPW, PVGIS or DWD TRY files")
+    files: Paths = Field((), description="CSV, EPW, PVGIS or DWD TRY files; or give archive")
+    archive: Literal["pvgis"] | None = Field(
+        None, description="Bring the typical year of the place from this archive"
+    )
     latitude: float | None = Field(
         None, ge=-90, le=90, description="Of the weather's site, where it stands in for the area's"
     )
@@ -351,6 +393,37 @@ class Config(Section):
                 raise ValueError("elevation needs footprints or imagery, to know the buildings")
         return self
 
+    @model_validator(mode="after")
+    def _sources(self) -> Config:
+        given = {
+            "imagery": ("files",),
+            "footprints": ("file",),
+            "places": ("file",),
+            "weather": ("files",),
+            "elevation": ("points", "dsm", "dtm"),
+        }
+        for name, keys in given.items():
+            section = getattr(self, name)
+            if section is None:
+                continue
+            files = [path for key in keys for path in _listed(getattr(section, key)) if path]
+            own = [path for path in files if path not in ACQUIRED.values()]
+            if not files and not section.archive:
+                raise ValueError(f"{name} needs {keys[0]} or archive")
+            if own and section.archive:
+                raise ValueError(f"{name}: give either {keys[0]} or archive, not both")
+        return self
+
+    def acquired(self) -> dict[str, str]:
+        """What the run brings in from archives: kind of `ACQUIRED` -> name of the archive."""
+        found: dict[str, str] = {}
+        for name in ("imagery", "footprints", "places", "weather", "elevation"):
+            section = getattr(self, name)
+            if section is not None and section.archive:
+                kinds = ("dsm", "dtm") if name == "elevation" else (name,)
+                found |= dict.fromkeys(kinds, section.archive)
+        return found
+
     @property
     def has_heat(self) -> bool:
         """Whether the run makes hot zones."""
@@ -426,7 +499,7 @@ DATA_VARIABLE = "HELIOPOLIS_DATA"
 
 
 def _resolve(text: str, base: Path) -> str:
-    if "://" in text:
+    if "://" in text or text in CATALOGS or not text:
         return text
     if text.startswith(f"${DATA_VARIABLE}/"):
         folder = os.environ.get(DATA_VARIABLE, "../shared/data")
@@ -437,6 +510,12 @@ def _resolve(text: str, base: Path) -> str:
 def _resolved(config: Config, base: Path) -> Config:
     """Copy with absolute paths in every key that names a file."""
     record = config.model_dump(mode="json")
+    for kind in config.acquired():
+        section, key = ("elevation", kind) if kind in ("dsm", "dtm") else (kind, "files")
+        if kind in ("footprints", "places"):
+            record[section]["file"] = ACQUIRED[kind]
+        else:
+            record[section][key] = [ACQUIRED[kind]]
 
     def walk(node: Any) -> Any:
         if isinstance(node, dict):
@@ -444,10 +523,10 @@ def _resolved(config: Config, base: Path) -> Config:
         return [walk(one) for one in node] if isinstance(node, list) else node
 
     def _path_value(key: str, value: Any) -> Any:
-        if key in {"file", "boundary", "catalog"} and isinstance(value, str):
-            return _resolve(value, base)
-        if key in {"files", "points", "dsm", "dtm"} and isinstance(value, list):
-            return [_resolve(one, base) for one in value]
+        if key in {"file", "boundary"} and isinstance(value, str):
+            return value if value in ACQUIRED.values() else _resolve(value, base)
+        if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):
+            return [one if one in ACQUIRED.values() else _resolve(one, base) for one in value]
         return walk(value)
 
     return Config.model_validate(walk(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.util
 import json
@@ -17,7 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from heliopolis import __version__
 from heliopolis.area import StudyArea
-from heliopolis.config import Config, expand, load_config
+from heliopolis.config import ACQUIRED, CATALOGS, Config, expand, load_config
 from heliopolis.errors import ConfigError
 from heliopolis.grid import metric_crs, study_grid
 from heliopolis.io.vector import read_layer
@@ -85,6 +86,8 @@ class Study:
         """Input files of a section, globs expanded; empty where the section is absent."""
         value = getattr(self.config, section)
         patterns = getattr(value, key) if value is not None else ()
+        if patterns and patterns[0] in ACQUIRED.values():
+            return list(patterns)
         return [str(path) for path in expand(patterns, f"{section}.{key}")] if patterns else []
 
     def file(self, section: str) -> list[str]:
@@ -97,14 +100,22 @@ class Study:
         found: list[str] = []
         sources = self.config.thermal.sources if self.config.thermal else ()
         for source in sources:
-            found += (
-                [str(p) for p in expand(source.files, "thermal.sources.files")]
-                if (source.files)
-                else _items_below(str(source.catalog))
-            )
+            if source.files:
+                found += [str(p) for p in expand(source.files, "thermal.sources.files")]
+            for catalog in source.catalog:
+                found += _items_below(catalog)
         if self.config.optical.stac is not None:
-            found += _items_below(self.config.optical.stac.catalog)
+            for catalog in self.config.optical.stac.catalog:
+                found += _items_below(catalog)
         return list(dict.fromkeys(found))
+
+    @property
+    def asks_archives(self) -> bool:
+        """Whether a search of this study goes over the network."""
+        thermal, optical = self.config.thermal, self.config.optical.stac
+        named = [one for source in (thermal.sources if thermal else ()) for one in source.catalog]
+        named += optical.catalog if optical is not None else ()
+        return any(is_remote(one) for one in named)
 
     def publication(self) -> dict[str, Any]:
         """Options of the rule that writes what people read: the whole configuration."""
@@ -179,17 +190,27 @@ def read_area(config: Config) -> StudyArea:
     return StudyArea(config.name, boundary)
 
 
+def is_remote(catalog: str) -> bool:
+    """Whether a catalog is asked over the network."""
+    return catalog in CATALOGS or catalog.startswith(("http://", "https://"))
+
+
 def _items_below(catalog: str) -> list[str]:
-    if "://" in catalog:
+    """Files of a local catalog, or the files and folders that a glob matches."""
+    if is_remote(catalog):
         return []
     path = Path(catalog)
-    if not path.is_file():
+    if path.suffix == ".json" and path.is_file():
+        return [str(item) for item in sorted(path.parent.rglob("*.json"))]
+    found = sorted(glob.glob(catalog, recursive=True))
+    if not found:
         raise ConfigError(
-            "the STAC catalog does not exist",
+            "the catalog does not exist",
             where=catalog,
-            remedy="Give the path of a catalog.json or the URL of a STAC service",
+            remedy="Give the path of a catalog.json, a folder or glob of products, the URL of a "
+            "STAC service, or one of: " + ", ".join(CATALOGS),
         )
-    return [str(item) for item in sorted(path.parent.rglob("*.json"))]
+    return found
 
 
 def digest(value: Any, length: int = 16) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from odc.geo import CRS, Geometry
 
 from heliopolis.area import StudyArea, safe_name
-from heliopolis.config import Config, load_config, parse_config, schema
+from heliopolis.config import ACQUIRED, Config, load_config, parse_config, schema
 from heliopolis.errors import ConfigError, GridError, HeliopolisError, InputError
 from heliopolis.grid import coarsen, study_grid
 from heliopolis.scene import Scene, Sensor
@@ -126,7 +126,7 @@ def test_paths_are_relative_to_the_configuration(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(minimal()))
     config = load_config(file)
     assert config.thermal is not None
-    assert config.thermal.sources[0].catalog == str(tmp_path / "catalog.json")
+    assert config.thermal.sources[0].catalog == (str(tmp_path / "catalog.json"),)
 
 
 def test_yaml_that_is_none(tmp_path: Path) -> None:
@@ -174,3 +174,34 @@ def test_reference_of_the_configuration_is_up_to_date() -> None:
     configs = Path(__file__).parents[2] / "configs"
     assert (configs / "default.yaml").read_text(encoding="utf-8") == default_text()
     assert (configs / "schema.json").read_text(encoding="utf-8") == schema_text()
+
+
+def test_catalogs_are_named_or_paths_in_order_of_preference(tmp_path: Path) -> None:
+    record = minimal()
+    record["thermal"] = {
+        "sources": [{"kind": "stac", "catalog": ["planetary-computer", "c/catalog.json"]}]
+    }
+    thermal = parse_config(record, base=tmp_path).thermal
+    assert thermal is not None
+    assert thermal.sources[0].catalog == ("planetary-computer", str(tmp_path / "c/catalog.json"))
+
+
+def test_what_an_archive_delivers_takes_the_place_of_files(tmp_path: Path) -> None:
+    record = minimal() | {
+        "footprints": {"archive": "ign"},
+        "elevation": {"archive": "ign"},
+        "weather": {"archive": "pvgis"},
+    }
+    config = parse_config(record, base=tmp_path)
+    assert config.acquired() == {
+        "footprints": "ign",
+        "weather": "pvgis",
+        "dsm": "ign",
+        "dtm": "ign",
+    }
+    assert config.footprints is not None and config.footprints.file == ACQUIRED["footprints"]
+    assert config.elevation is not None and config.elevation.dtm == (ACQUIRED["dtm"],)
+    with pytest.raises(ConfigError, match="not both"):
+        parse_config({**record, "weather": {"archive": "pvgis", "files": "a.csv"}}, base=tmp_path)
+    with pytest.raises(ConfigError, match="needs files or archive"):
+        parse_config({**record, "weather": {}}, base=tmp_path)
