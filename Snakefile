@@ -1,10 +1,12 @@
 # heliopolis: config -> rules. No logic here: what a rule does is in heliopolis.steps.
 # Run it with `heliopolis run CONFIG`, or `snakemake --configfile CONFIG --cores 2`.
+import json
+import re
 from pathlib import Path
 
+from heliopolis.config import ACQUIRED
 from heliopolis.scene import read_scenes
 from heliopolis.study import Study, digest, source_digest
-import json
 
 if not workflow.configfiles:
     raise WorkflowError(
@@ -31,6 +33,7 @@ OPTICAL = (
     else []
 )
 IMAGES = STUDY.files("imagery")
+BROUGHT = [ACQUIRED[kind] for kind in CFG.acquired()]
 NET = ["work/roofs/outlines.gpkg"] if CFG.uses_net else []
 
 
@@ -134,6 +137,11 @@ rule study_area:
         "pipeline/run_rule.py"
 
 
+if BROUGHT:
+
+    include: "pipeline/rules/inputs.smk"
+
+
 if CFG.has_heat:
 
     include: "pipeline/rules/heat.smk"
@@ -155,6 +163,7 @@ rule publish:
         ),
         hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
         rooftop_pv_or_none=["rooftop_pv.gpkg"] if CFG.has_solar else [],
+        deliveries_list=[f"{file}.delivery.json" for file in BROUGHT],
         depends_list=after_pinning,
     output:
         project="heliopolis.qgz",

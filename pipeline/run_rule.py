@@ -15,6 +15,7 @@ from heliopolis.errors import HeliopolisError
 
 STEPS = {
     "study_area": "search",
+    "acquire": "acquire",
     "search": "search",
     "tiles": "search",
     "thermal_scene": "thermal",

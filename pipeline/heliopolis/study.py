@@ -148,6 +148,23 @@ class Study:
             options["provenance"] = self.provenance
         return options
 
+    def acquisition(self, kind: str) -> dict[str, Any]:
+        """Parameters of the rule that brings ``kind`` in from its archive."""
+        config = self.config
+        reach = config.solar.horizon_distance_m + 100 if kind in ("dsm", "dtm") else 0.0
+        resolution = None
+        if kind == "imagery" and config.imagery is not None:
+            resolution = config.imagery.archive_resolution_m
+        elif kind in ("dsm", "dtm") and config.elevation is not None:
+            resolution = config.elevation.resolution_m
+        return {
+            "kind": kind,
+            "archive": config.acquired()[kind],
+            "crs": config.area.crs,
+            "margin_m": reach,
+            "resolution_m": resolution,
+        }
+
     @property
     def provenance(self) -> dict[str, Any]:
         """What every output says about where it comes from."""

@@ -6,6 +6,8 @@ checkpoint search:
         depends_list=STUDY.catalog_files(),
     output:
         scenes="work/scenes.json",
+    resources:
+        network=1,
     params:
         longitude=(STUDY.bounds_lonlat[0] + STUDY.bounds_lonlat[2]) / 2,
         bounds=list(STUDY.bounds_lonlat),
@@ -19,6 +21,8 @@ rule thermal_scene:
         scenes=ancient("work/scenes.json"),
     output:
         coarse="work/scenes/{scene}/coarse.tif",
+    resources:
+        network=1,
     params:
         scene="{scene}",
         pinned=one_scene,
@@ -36,6 +40,7 @@ rule optical_composite:
         optical="work/optical.tif",
     resources:
         mem_mb=2000,
+        network=1,
     params:
         pinned=pinned("optical"),
         options=STUDY.options("optical_composite"),

@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heliopolis.errors import ConfigError, HeliopolisError
+
+if TYPE_CHECKING:
+    from heliopolis.study import Study
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration, YAML.")]
 
@@ -43,8 +46,10 @@ def run(
         *("--snakefile", str(snakefile())),
         *("--configfile", str(config.resolve())),
         *("--cores", str(cores), "--resources", f"mem_mb={int(memory * 1000)}"),
+        f"network={_NETWORK_JOBS}",
         *("--rerun-incomplete", "--keep-going", "--nocolor"),
         *(("--profile", str(profile.resolve())) if profile else ()),
+        *(() if offline else _search_again(study)),
         *context.args,
     ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GDAL_NUM_THREADS": "2"}
@@ -60,6 +65,21 @@ def run(
         file=sys.stderr,
     )
     print(study.results.resolve())
+
+
+#: Jobs that may talk to archives at the same time; each keeps its own manners besides.
+_NETWORK_JOBS = 4
+#: A search over the network is repeated when the last one is older than this [s].
+_SEARCH_AGE_S = 12 * 3600
+
+
+def _search_again(study: Study) -> tuple[str, ...]:
+    """Ask the archives for new scenes, unless that was done a short while ago."""
+    pinned = study.results / "work" / "scenes.json"
+    if not study.asks_archives or not pinned.is_file():
+        return ()
+    old = time.time() - pinned.stat().st_mtime > _SEARCH_AGE_S
+    return ("--forcerun", "search") if old else ()
 
 
 def snakefile() -> Path:

@@ -90,6 +90,20 @@ def _credit(scene: Scene) -> tuple[str, str, str]:
     return "Temperature rasters of the user", "As given by the user", ""
 
 
+def delivered_licences(deliveries: Iterable[Path]) -> list[dict[str, str]]:
+    """Source, licence and credit of what came from archives, each credit once."""
+    found: dict[str, dict[str, str]] = {}
+    for path in deliveries:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        year = f", {told['year']}" if told.get("year") else ""
+        source = f"{told['archive']}: {told['kind']}{year}"
+        entry = {"source": source, "licence": told["licence"], "attribution": told["attribution"]}
+        known = found.setdefault(told["attribution"], entry)
+        if known is not entry:
+            known["source"] += f"; {told['kind']}{year}"
+    return list(found.values())
+
+
 def scene_record(scene: Scene, role: str) -> dict[str, Any]:
     """What is worth keeping of a scene."""
     return {
@@ -97,6 +111,7 @@ def scene_record(scene: Scene, role: str) -> dict[str, Any]:
         "role": role,
         "sensor": str(scene.sensor),
         "collection": scene.item.get("collection"),
+        "provider": scene.properties.get("heliopolis:provider"),
         "platform": scene.properties.get("platform"),
         "acquired": scene.acquired.astimezone(UTC).isoformat(),
         "time_estimated": bool(scene.properties.get("heliopolis:time_estimated")),

@@ -13,7 +13,7 @@ from pathlib import Path
 import shapely
 from odc.geo import CRS
 
-from heliopolis.config import Footprints
+from heliopolis.config import ACQUIRED, Footprints
 from heliopolis.errors import ConfigError, HeliopolisError
 from heliopolis.grid import metric_crs
 from heliopolis.io.raster import raster_grid
@@ -47,17 +47,23 @@ def _tests(study: Study) -> Iterable[Callable[[], object]]:
         yield lambda: _rasters(study, [p.file for p in config.optical.predictors], "optical")
         yield lambda: _rasters(study, study.file("land_cover"), "land_cover")
         layer = config.places.layer if config.places is not None else None
-        yield lambda: _layer(study, study.file("places"), layer)
-    yield lambda: _rasters(study, list(config.imagery.files) if config.imagery else [], "imagery")
-    if config.footprints is not None:
+        yield lambda: _layer(study, _own(study.file("places")), layer)
+    images = _own(config.imagery.files) if config.imagery else []
+    yield lambda: _rasters(study, images, "imagery")
+    if config.footprints is not None and config.footprints.archive is None:
         section = config.footprints
         yield lambda: footprints_in_metres(Path(section.file), section)
         yield lambda: _layer(study, [section.file], section.layer)
     yield lambda: study.files("elevation", "points")
     if config.elevation is not None:
-        heights = [*config.elevation.dsm, *config.elevation.dtm]
+        heights = _own([*config.elevation.dsm, *config.elevation.dtm])
         yield lambda: _rasters(study, heights, "elevation")
     yield lambda: study.files("weather")
+
+
+def _own(files: Iterable[str]) -> list[str]:
+    """Files that are there already, and are not brought in by the run."""
+    return [file for file in files if file not in ACQUIRED.values()]
 
 
 def footprints_in_metres(file: Path, section: Footprints) -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from heliopolis.errors import InputError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.geopackage import layer_names, write_geopackage
-from heliopolis.io.provenance import licences, output_records, run_record
+from heliopolis.io.provenance import delivered_licences, licences, output_records, run_record
 from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
@@ -191,6 +191,7 @@ def publish(
     sharpen_reports: list[Path] | None = None,
     hot_zones: Path | None = None,
     rooftop_pv: Path | None = None,
+    deliveries: list[Path] | None = None,
 ) -> None:
     """Write what people open: the QGIS project, the report, the STAC collection, the record.
 
@@ -208,6 +209,8 @@ def publish(
         Results of the heat half, or None.
     rooftop_pv
         Result of the solar half, or None.
+    deliveries
+        What the archives said of the inputs that the run brought in.
     """
     folder = run.parent
     pinned = read_scenes(scenes) if scenes is not None else {"thermal": [], "optical": []}
@@ -220,7 +223,7 @@ def publish(
     record = run_record(
         options=options,
         scenes=records,
-        credits=licences(everything),
+        credits=[*licences(everything), *delivered_licences(deliveries or [])],
         simulated=simulated,
         work=Path(options.get("jobs") or folder / "work" / "jobs").parent,
         outputs=output_records(folder, outputs),
