@@ -30,7 +30,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup -m "not services"
 
 test-services: setup
-	$(BIN)/python -m pytest -q -m services
+	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup -m services
 
 bench: setup
 	$(BIN)/python -m tests.bench

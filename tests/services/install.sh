@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Install what `make test-services` needs on Debian, as far as this machine allows it. What
+# cannot be installed is named; the tests that need it are then skipped and counted as skipped.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+packages=(nginx-light postgresql-15 postgresql-15-postgis-3)
+missing=()
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=("${packages[0]}")
+[ -x /usr/lib/postgresql/15/bin/initdb ] || missing+=("${packages[@]:1}")
+if [ ${#missing[@]} -gt 0 ]; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q >/dev/null 2>&1
+  apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 \
+    || echo "services: could not install ${missing[*]}"
+fi
+if [ ! -x .venv-stac/bin/uvicorn ]; then
+  python3 -m venv .venv-stac \
+    && .venv-stac/bin/pip install -q -r tests/services/stac-requirements.txt 2>/dev/null \
+    || { rm -rf .venv-stac; echo "services: could not install the STAC service"; }
+fi
+exit 0
