@@ -54,9 +54,11 @@ class Fault(StrEnum):
     REPLACED = "file replaced mid-download"
     NO_RANGE = "range ignored, 200 with all"
     GZIPPED = "content encoding nobody asked for"
+    UNDECLARED = "truncated body without a length header"
+    CUT = "file that ends too early, and says so"
 
 
-WRONG_BYTES = frozenset({Fault.FLIP, Fault.ZERO, Fault.SHIFT, Fault.HTML_LIE})
+WRONG_BYTES = frozenset({Fault.FLIP, Fault.ZERO, Fault.SHIFT, Fault.HTML_LIE, Fault.CUT})
 
 
 @dataclass(frozen=True)
@@ -362,18 +364,21 @@ def _spoiled(fault: Fault | None, reply: Reply, request: Request, source: random
         return spoiled.having(content_type="text/html")
     if fault is Fault.HTML_LIE:
         return replace(reply, body=_page(source, len(reply.body)))
-    if fault in WRONG_BYTES and fault is not None:
+    if fault in (Fault.FLIP, Fault.ZERO, Fault.SHIFT):
         return replace(reply, body=_wrong(fault, reply.body, source))
     if fault is Fault.FLAPPING:
         return reply.having(etag=f'"{source.getrandbits(64):016x}"')
     if fault is Fault.GZIPPED:
         return replace(reply, body=gzip.compress(reply.body, 1)).having(content_encoding="gzip")
     place = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", reply.headers.get("content-range", ""))
-    if place and fault in (Fault.CLIPPED, Fault.ELSEWHERE):
+    if not place and fault in (Fault.CUT, Fault.CLIPPED):
+        return replace(reply, body=reply.body[: source.randrange(1 + len(reply.body) // 2)])
+    if place and fault in (Fault.CLIPPED, Fault.ELSEWHERE, Fault.CUT):
         start, last, total = (int(part) for part in place.groups())
-        if fault is Fault.CLIPPED and last > start:
+        if fault in (Fault.CLIPPED, Fault.CUT) and last > start:
             last = source.randrange(start, last)
             body = reply.body[: last - start + 1]
+            total = last + 1 if fault is Fault.CUT else total
         else:
             step = source.randint(1, 512)
             start, last = start + step, last + step
@@ -429,7 +434,7 @@ class _Handler(socketserver.BaseRequestHandler):
         else:
             reply = proxy.honest(request)
         reply = broken(fault, reply, request, source)
-        if fault in (Fault.RESET, Fault.SHORT, Fault.STALL):
+        if fault in (Fault.RESET, Fault.SHORT, Fault.STALL, Fault.UNDECLARED):
             return self.abandon(request, reply, fault, source)
         return self.send(request, reply, fault)
 
@@ -455,7 +460,7 @@ class _Handler(socketserver.BaseRequestHandler):
         if fault is Fault.STALL and source.random() < 0.5:
             self.wait()  # not even a head
             return False
-        self.request.sendall(_head(reply) + body[:kept])
+        self.request.sendall(_head(reply, declared=fault is not Fault.UNDECLARED) + body[:kept])
         if fault is Fault.STALL:
             self.wait()
         elif fault is Fault.RESET:
@@ -483,9 +488,10 @@ def _parsed(head: bytes) -> tuple[Request, int]:
     return Request(method, parts.path, query, headers), int(headers.get("content-length", 0))
 
 
-def _head(reply: Reply) -> bytes:
+def _head(reply: Reply, *, declared: bool = True) -> bytes:
     reason = http.client.responses.get(reply.status, "")
-    lines = [f"HTTP/1.1 {reply.status} {reason}", f"content-length: {len(reply.body)}"]
+    end = f"content-length: {len(reply.body)}" if declared else "connection: close"
+    lines = [f"HTTP/1.1 {reply.status} {reason}", end]
     lines += [f"{name}: {value}" for name, value in reply.headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
