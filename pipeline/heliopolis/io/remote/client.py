@@ -85,6 +85,7 @@ class Client:
         self.manners = manners
         self.offline = os.environ.get("HELIOPOLIS_OFFLINE") == "1" if offline is None else offline
         self.progress = progress
+        self.signers: dict[str, Signer] = {}
         self._wire = Wire(manners, sleep, clock)
         self._sleep = sleep
         self._chance = random.Random(seed)

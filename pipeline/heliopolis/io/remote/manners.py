@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: Most requests per second that a host allows, by the end of its name. Copernicus Data Space:
+#: Requests per second and connections at a time that a host allows, by the end of its name.
+#: Copernicus Data Space (4 connections, 2000 requests a minute; the rate here stays well below):
 #: https://documentation.dataspace.copernicus.eu/Quotas.html
-KNOWN_RATES = {"dataspace.copernicus.eu": 5.0}
+KNOWN_LIMITS = {"dataspace.copernicus.eu": (5.0, 4)}
 
 #: Answers that may be better the next time (RFC 9110, RFC 6585).
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
@@ -26,7 +27,7 @@ class Manners:
     Parameters
     ----------
     connections_per_host
-        Most requests under way at the same time.
+        Most requests under way at the same time; fewer where the host is known to allow fewer.
     requests_per_second
         Most requests begun in a second; None takes the published limit of the host, if any.
     attempts
@@ -56,12 +57,12 @@ class Manners:
         """Exponential back-off with full jitter: uniform from 0 to the doubled wait."""
         return chance.uniform(0, min(self.longest_wait_s, self.first_wait_s * 2 ** (failures - 1)))
 
-    def rate(self, host: str) -> float | None:
-        """Most requests per second to ``host``; None for no limit."""
-        if self.requests_per_second is not None:
-            return self.requests_per_second
-        named = (r for end, r in KNOWN_RATES.items() if host == end or host.endswith("." + end))
-        return next(named, None)
+    def limits(self, host: str) -> tuple[float | None, int]:
+        """Requests per second (None: no limit) and connections at a time for ``host``."""
+        for end, (rate, connections) in KNOWN_LIMITS.items():
+            if host == end or host.endswith("." + end):
+                return self.requests_per_second or rate, min(self.connections_per_host, connections)
+        return self.requests_per_second, self.connections_per_host
 
 
 class Resting(Exception):
@@ -92,10 +93,10 @@ class Host:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        rate = manners.rate(name)
+        rate, connections = manners.limits(name)
         self._step_s = 1 / rate if rate else 0.0
         self._manners, self._sleep, self._clock = manners, sleep, clock
-        self._places = threading.BoundedSemaphore(manners.connections_per_host)
+        self._places = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
         self._next = self._rest_until = self._counted = float("-inf")
         self._failures = 0
