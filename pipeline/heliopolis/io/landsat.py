@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
-from heliopolis.io.raster import open_dataset, raster_grid, read_onto
+from heliopolis.io.landsat_bqa import bqa_collection, qa_pixel_of_bqa
+from heliopolis.io.raster import open_dataset, raster_grid
+from heliopolis.io.stac_load import declared, first_valid, load, local_path
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ BANDS: Mapping[str, Band] = {
     "l1_nir": Band("B5", nodata=0, units="DN"),
 }
 _RADIANCES = ("trad", "urad", "drad", "atran", "emis")
-#: Asset keys that catalogs use for the same band.
-_ALIASES = {"lwir11": ("lwir11", "lwir", "ST_B10", "lwir11_st"), "nir08": ("nir08", "nir")}
+#: Suffix of the quality band before Collection 2.
+_OLD_QUALITY = "BQA"
+_QUALITY = "qa_pixel"
 
 
 @dataclass(frozen=True)
@@ -70,32 +73,38 @@ class LandsatScene:
         Scale, offset, nodata of an asset, where the catalog declares them.
     mtl
         Path or URL of the MTL file, None where there is none.
+    parts
+        Further scenes of the same overpass; where they overlap the earlier one wins.
     """
 
     name: str
     files: Mapping[str, str]
     encoding: Mapping[str, Mapping[str, float]]
     mtl: str | None
+    parts: tuple[LandsatScene, ...] = ()
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> LandsatScene:
-        """From a STAC item with absolute hrefs."""
+        """From a STAC item whose assets are named as in `BANDS`, and ``mtl``."""
         assets: Mapping[str, Any] = item.get("assets", {})
-        files, encoding = {}, {}
         level1 = str(item.get("properties", {}).get("landsat:correction", "")).startswith("L1")
-        for key, band in BANDS.items():
-            for name in _ALIASES.get(key, (key,)):
-                href = str(assets[name]["href"]) if name in assets else ""
-                if href and not (level1 and key != "qa_pixel"):
-                    files[key] = _local(href)
-                    encoding[key] = _encoding(assets[name])
-                    break
-            for asset in assets.values():
-                if _suffix(str(asset.get("href", ""))) == band.suffix:
-                    files.setdefault(key, _local(str(asset["href"])))
-        mtl = next((_local(str(assets[k]["href"])) for k in ("mtl.json", "mtl.txt", "MTL.json")
-                    if k in assets), None)  # fmt: skip
+        # Level-1 products call radiances at the sensor red, nir08 and so on: not what is meant.
+        keys = [
+            key
+            for key in BANDS
+            if key in assets and (not level1 or key == _QUALITY or key.startswith("l1_"))
+        ]
+        files = {key: local_path(str(assets[key]["href"])) for key in keys}
+        encoding = {key: _encoding(assets[key]) for key in keys}
+        metadata = next((key for key in ("mtl", "mtl.json", "mtl.txt") if key in assets), None)
+        mtl = local_path(str(assets[metadata]["href"])) if metadata else None
         return cls(str(item.get("id", "scene")), files, encoding, mtl)
+
+    @classmethod
+    def from_items(cls, items: Sequence[Mapping[str, Any]]) -> LandsatScene:
+        """From the items of one overpass, in order of precedence."""
+        first, *others = (cls.from_item(item) for item in items)
+        return replace(first, parts=tuple(others))
 
     @classmethod
     def from_folder(cls, folder: Path) -> LandsatScene:
@@ -104,10 +113,11 @@ class LandsatScene:
         files: dict[str, str] = {}
         names = set()
         for path in found:
+            suffix = _suffix(path.name)
             for key, band in BANDS.items():
-                if _suffix(path.name) == band.suffix:
+                if suffix == band.suffix or (key == _QUALITY and suffix == _OLD_QUALITY):
                     files[key] = str(path)
-                    names.add(path.name[: path.name.upper().rindex("_" + band.suffix)])
+                    names.add(path.name[: path.name.upper().rindex("_" + suffix)])
         if not files:
             raise InputError(
                 "no file with a USGS name was found",
@@ -133,6 +143,8 @@ class LandsatScene:
 
     def require(self, keys: Sequence[str], purpose: str) -> None:
         """Raise `InputError` unless all bands are there; guards against the classic mistake."""
+        for part in self.parts:
+            part.require(keys, purpose)
         missing = [key for key in keys if key not in self.files]
         if not missing:
             return
@@ -150,29 +162,54 @@ class LandsatScene:
 
         Each cell of ``grid`` takes the pixel that its centre lies in; average afterwards.
         """
-        bands = {}
-        for key in keys:
-            bands[key] = self._read_one(key, grid, chunks)
-        return xr.Dataset(bands)
+        if self.parts:
+            whole = (replace(self, parts=()), *self.parts)
+            return first_valid([part.read(keys, grid, chunks=chunks) for part in whole])
+        self.require(keys, "this method")
+        item = {"id": self.name, "assets": {key: self._asset(key) for key in keys}}
+        raw = load(item, keys, grid, resampling="nearest", chunks=chunks)
+        return xr.Dataset({key: self._decoded(key, raw[key]) for key in keys})
 
-    def _read_one(self, key: str, grid: GeoBox, chunks: int | None) -> xr.DataArray:
-        if key not in self.files:
-            self.require([key], "this method")
+    def _asset(self, key: str) -> dict[str, Any]:
+        """Asset for the loader: nodata by the item, else by the file, else by the product."""
+        nodata = self.encoding.get(key, {}).get("nodata")
+        if nodata is None:
+            with open_dataset(self.files[key]) as source:
+                nodata = source.nodata if source.nodata is not None else BANDS[key].nodata
+        return {
+            "href": self.files[key],
+            "raster:bands": [{} if nodata is None else {"nodata": nodata}],
+        }
+
+    def _decoded(self, key: str, numbers: xr.DataArray) -> xr.DataArray:
+        """Numbers as stored to physical units."""
         band, told = BANDS[key], self.encoding.get(key, {})
-        raw = read_onto([self.files[key]], grid, chunks=chunks)
-        array = raw[next(iter(raw.data_vars))]
-        with open_dataset(self.files[key]) as source:
-            scaled = (source.scales[0], source.offsets[0]) != (1.0, 0.0)
-            own_nodata = source.nodata
-        nodata = told.get("nodata", band.nodata)
-        if nodata is not None and own_nodata is None and not scaled:
-            array = array.where(array != nodata)
-        if not scaled:
-            scale, offset = told.get("scale", band.scale), told.get("offset", band.offset)
-            if (scale, offset) != (1.0, 0.0):
-                array = array * np.float32(scale) + np.float32(offset)
-        array.attrs = {"units": band.units}
-        return array
+        if key == _QUALITY and _suffix(self.files[key]) == _OLD_QUALITY:
+            return self._old_quality(numbers)
+        scale, offset = told.get("scale", band.scale), told.get("offset", band.offset)
+        if not {"scale", "offset"} & set(told):
+            with open_dataset(self.files[key]) as source:
+                if (source.scales[0], source.offsets[0]) != (1.0, 0.0):
+                    scale, offset = source.scales[0], source.offsets[0]
+        out = numbers
+        if (scale, offset) != (1.0, 0.0):
+            out = numbers * np.float32(scale) + np.float32(offset)
+        out.attrs = {"units": band.units}
+        return out
+
+    def _old_quality(self, words: xr.DataArray) -> xr.DataArray:
+        path = Path(self.files[_QUALITY])
+        collection = bqa_collection(path, self.metadata() if self.mtl is not None else {})
+        if collection != 1:
+            raise InputError(
+                "the quality band is older than Collection 1 and has no cloud shadow",
+                where=str(path),
+                remedy="Take the scene from Collection 2, or put the BQA file aside to go on "
+                "without a mask",
+            )
+        out = qa_pixel_of_bqa(words)
+        out.attrs = {"units": BANDS[_QUALITY].units}
+        return out
 
     def metadata(self) -> dict[str, str]:
         """All entries of the MTL file, groups flattened."""
@@ -223,11 +260,10 @@ def read_mtl(path: Path) -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError("the MTL file cannot be read", where=str(path)) from error
-    if path.suffix.lower() == ".json":
-        entries: dict[str, str] = {}
+    entries: dict[str, str] = {}
+    if text.lstrip().startswith("{"):
         _flatten(json.loads(text), entries)
         return entries
-    entries = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals and key.strip() not in ("GROUP", "END_GROUP"):
@@ -246,18 +282,10 @@ def _flatten(node: Mapping[str, Any], into: dict[str, str]) -> None:
 def _suffix(name: str) -> str:
     """Band part of a USGS file name: ``ST_B10`` of ``LC08_..._T1_ST_B10.TIF``."""
     stem = Path(name.split("?")[0]).stem.upper()
-    match = re.search(r"_((?:ST|SR)_[A-Z0-9_]+|QA_[A-Z]+|B\d+)$", stem)
+    match = re.search(r"_((?:ST|SR)_[A-Z0-9_]+|QA_[A-Z]+|B\d+|BQA)$", stem)
     return match.group(1) if match else ""
 
 
 def _encoding(asset: Mapping[str, Any]) -> dict[str, float]:
-    bands = asset.get("raster:bands") or [{}]
-    return {
-        key: float(bands[0][key])
-        for key in ("scale", "offset", "nodata")
-        if isinstance(bands[0].get(key), int | float)
-    }
-
-
-def _local(href: str) -> str:
-    return href.removeprefix("file://")
+    told = {key: declared(asset, key) for key in ("scale", "offset", "nodata")}
+    return {key: value for key, value in told.items() if value is not None}

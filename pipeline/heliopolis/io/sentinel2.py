@@ -10,59 +10,19 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
-from heliopolis.io.raster import open_dataset, read_onto
+from heliopolis.io.boa_offset import BoaOffset, decide_offset
+from heliopolis.io.stac_load import declared, first_valid, load
 from heliopolis.quality import SCL_WATER, scl_clear
 from heliopolis.scene import Scene
 
-#: STAC common name -> asset keys of the catalogs: Earth Search, Planetary Computer, Copernicus.
-ASSETS: Mapping[str, tuple[str, ...]] = {
-    "blue": ("blue", "B02", "B02_10m"),
-    "green": ("green", "B03", "B03_10m"),
-    "red": ("red", "B04", "B04_10m"),
-    "nir": ("nir", "B08", "B08_10m"),
-    "swir16": ("swir16", "B11", "B11_20m"),
-    "swir22": ("swir22", "B12", "B12_20m"),
-    "scl": ("scl", "SCL", "SCL_20m"),
-}
-REFLECTANCE = tuple(name for name in ASSETS if name != "scl")
+REFLECTANCE = ("blue", "green", "red", "nir", "swir16", "swir22")
+ASSETS = (*REFLECTANCE, "scl")
 _SCALE = 1e-4
-#: Radiometric offset of baseline 04.00 and later, in reflectance (ESA, S2-PDGS-TAS-DI-PSD).
-_OFFSET = -0.1
-
-
-def asset_of(scene: Scene, band: str) -> str | None:
-    """Asset key that holds ``band``; None where the scene lacks it."""
-    return next((key for key in ASSETS[band] if scene.has(key)), None)
-
-
-def boa_offset(item: Mapping[str, Any], asset: str) -> float:
-    """Offset still to be added to ``number * 1e-4`` [reflectance]: 0 or -0.1.
-
-    Decided in this order: the catalog says that the pixels are corrected already
-    (``earthsearch:boa_offset_applied``); the processing baseline (04.00 and later carry the
-    offset, whatever the date of acquisition); the offset that the asset declares. A declared
-    offset never comes on top of another.
-    """
-    properties = item.get("properties", {})
-    if properties.get("earthsearch:boa_offset_applied") is True:
-        return 0.0
-    baseline = properties.get("s2:processing_baseline") or properties.get("processing:version")
-    if baseline is not None:
-        try:
-            return _OFFSET if float(str(baseline)) >= 4.0 else 0.0
-        except ValueError as error:
-            raise InputError(
-                f"the processing baseline {baseline!r} is not a number", where=str(item.get("id"))
-            ) from error
-    record = item.get("assets", {}).get(asset, {})
-    declared = (record.get("raster:bands") or [{}])[0].get("offset", record.get("raster:offset"))
-    if declared is None:
-        raise InputError(
-            "neither the processing baseline nor an offset is known, so reflectance is not",
-            where=str(item.get("id")),
-            remedy="Add s2:processing_baseline to the item's properties, such as '05.11'",
-        )
-    return float(declared)
+#: Brighter than this is no surface; clouds are masked [reflectance].
+_BRIGHTEST = 1.5
+#: Windows along each side of the grid, and their side [cells], that the offset is judged on.
+_WINDOWS = 4
+_WINDOW = 128
 
 
 def read_sentinel2(
@@ -75,48 +35,116 @@ def read_sentinel2(
     """Reflectance 0..1 of the clear pixels on ``grid``, and ``scl_water``.
 
     Bands that the scene lacks are left out. Pixels of 20 m are interpolated bilinearly; a
-    pixel is clear by the scene classification (`heliopolis.quality.scl_clear`).
+    pixel is clear by the scene classification (`heliopolis.quality.scl_clear`). Where several
+    items of the scene cover a cell, the first one that has a value gives it.
+
+    The numbers stay lazy with ``chunks``, but for a few windows of at most 512 x 512 cells
+    together, which are read at once to see whether the offset of the processing baseline is
+    still in them (`heliopolis.io.boa_offset`).
 
     Returns
     -------
     Dataset
         float32 (y, x); NaN where not clear. ``scl_water`` is 1 on water, 0 on other clear
-        ground, NaN elsewhere.
+        ground, NaN elsewhere. Attributes of a band: ``units``, ``boa_offset_from`` (``metadata``
+        or ``pixels``), and ``source_band`` where the item names it. The dataset has
+        ``boa_offset_from`` as well: ``pixels`` when any item was decided so.
+
+    Raises
+    ------
+    InputError
+        When there is no scene classification, when neither baseline nor offset is known, or
+        when bands of an item contradict each other about the offset.
     """
-    scl_asset = asset_of(scene, "scl")
-    if scl_asset is None:
-        raise InputError("the scene has no scene classification (SCL)", where=scene.id,
-                         remedy="Use Level-2A products")  # fmt: skip
-    scl = _first(read_onto([_local(scene.href(scl_asset))], grid, chunks=chunks))
+    parts = [_read_item(item, grid, bands, chunks) for item in scene.items]
+    decided = [part.attrs["boa_offset_from"] for part in parts]
+    merged = first_valid(parts)
+    scl = merged["scl"]
     clear = scl_clear(scl)
     out = {}
-    for band in bands:
-        asset = asset_of(scene, band)
-        if asset is None:
-            continue
-        path = _local(scene.href(asset))
-        numbers = _first(read_onto([path], grid, resampling="bilinear", chunks=chunks))
-        with open_dataset(path) as source:
-            scaled = (source.scales[0], source.offsets[0]) != (1.0, 0.0)
-            if source.nodata is None and not scaled:
-                numbers = numbers.where(numbers > 0)
-            first_offset = source.offsets[0]
-        if scaled:
-            offset = boa_offset(scene.item, asset) - first_offset
-            values = numbers + np.float32(offset)
-        else:
-            values = numbers * np.float32(_SCALE) + np.float32(boa_offset(scene.item, asset))
-        array = values.clip(0.0, 1.5).where(clear)
-        array.attrs = {"units": "1"}
-        out[band] = array
+    for name, array in merged.drop_vars("scl").data_vars.items():
+        out[name] = array.clip(0.0, _BRIGHTEST).where(clear)
+        out[name].attrs = array.attrs
     water = (scl == SCL_WATER).astype("float32").where(clear)
     water.attrs = {"units": "1"}
-    return xr.Dataset({**out, "scl_water": water})
+    told = "pixels" if "pixels" in decided else "metadata"
+    return xr.Dataset({**out, "scl_water": water}, attrs={"boa_offset_from": told})
 
 
-def _first(dataset: xr.Dataset) -> xr.DataArray:
-    return dataset[next(iter(dataset.data_vars))]
+def _read_item(
+    item: Mapping[str, Any], grid: GeoBox, bands: Sequence[str], chunks: int | None
+) -> xr.Dataset:
+    """Reflectance and classification of one item, nothing masked."""
+    item = _with_nodata(item)
+    assets = item["assets"]
+    if "scl" not in assets:
+        raise InputError(
+            "the scene has no scene classification (SCL)",
+            where=str(item.get("id")),
+            remedy="Use Level-2A products",
+        )
+    # All bands are judged together: what one of them lacks, another may show.
+    known = [name for name in REFLECTANCE if name in assets]
+    offsets = _offsets(item, grid, known)
+    wanted = [name for name in bands if name in assets]
+    methods = dict.fromkeys(wanted, "bilinear") | {"scl": "nearest"}
+    loaded = load(item, [*wanted, "scl"], grid, resampling=methods, chunks=chunks)
+    out = {"scl": loaded["scl"]}
+    for name in wanted:
+        out[name] = loaded[name] * np.float32(_SCALE) + np.float32(offsets[name].value)
+        out[name].attrs = _attributes(assets[name], offsets[name])
+    told = "pixels" if any(o.decided_by == "pixels" for o in offsets.values()) else "metadata"
+    return xr.Dataset(out, attrs={"boa_offset_from": told})
 
 
-def _local(href: str) -> str:
-    return href.removeprefix("file://")
+def _with_nodata(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The item with our assets alone, nodata 0 where it is not declared (PSD, special values)."""
+    assets = {}
+    for name in ASSETS:
+        if name in item.get("assets", {}):
+            asset = dict(item["assets"][name])
+            band = dict((asset.get("raster:bands") or [{}])[0])
+            scale = declared(asset, "scale")
+            if name != "scl" and scale is not None and abs(scale - _SCALE) > 1e-9:
+                raise InputError(
+                    f"the numbers of {name!r} are scaled by {scale:g}, not by {_SCALE:g} as those "
+                    "of Level-2A products",
+                    where=str(item.get("id")),
+                    remedy="Correct raster:bands of the item, or give the original product",
+                )
+            asset["raster:bands"] = [{**band, "nodata": band.get("nodata", 0)}]
+            assets[name] = asset
+    return {**item, "assets": assets}
+
+
+def _attributes(asset: Mapping[str, Any], offset: BoaOffset) -> dict[str, Any]:
+    named = [band.get("name") for band in asset.get("eo:bands") or asset.get("bands") or ()]
+    source = {"source_band": str(named[0])} if named and named[0] else {}
+    return {"units": "1", "boa_offset_from": offset.decided_by, **source}
+
+
+def _offsets(item: Mapping[str, Any], grid: GeoBox, bands: Sequence[str]) -> dict[str, BoaOffset]:
+    pieces = [load(item, [*bands, "scl"], window) for window in _windows(grid)]
+    flat = {
+        name: np.concatenate([piece[name].to_numpy().ravel() for piece in pieces])
+        for name in (*bands, "scl")
+    }
+    scl = flat.pop("scl")
+    return decide_offset(item, flat, scl)
+
+
+def _windows(grid: GeoBox) -> list[GeoBox]:
+    """Windows spread evenly over the grid; all of it where it is small."""
+    rows, columns = (_starts(length) for length in grid.shape)
+    return [
+        grid[top : min(top + _WINDOW, grid.height), left : min(left + _WINDOW, grid.width)]
+        for top in rows
+        for left in columns
+    ]
+
+
+def _starts(length: int) -> list[int]:
+    count = min(_WINDOWS, -(-length // _WINDOW))
+    if count * _WINDOW >= length:
+        return [index * _WINDOW for index in range(count)]
+    return [round(index * (length - _WINDOW) / (count - 1)) for index in range(count)]

@@ -7,8 +7,8 @@ tie points of ``geodetic_tx.nc``. Values under clouds are present and have to be
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,23 @@ from pyproj import Transformer
 from scipy.spatial import cKDTree
 
 from heliopolis.errors import InputError, NoDataError
+from heliopolis.io.stac_load import local_path
 from heliopolis.quality import slstr_clear
 
 Array = NDArray[Any]
 #: Nadir pixel of the 1 km grid [m].
 NATIVE_M = 1000.0
-_FILES = ("LST_in.nc", "flags_in.nc", "geodetic_in.nc", "geodetic_tx.nc")
+#: Our asset names -> files of the product.
+FILES: Mapping[str, str] = {
+    "lst": "LST_in.nc",
+    "flags": "flags_in.nc",
+    "geodetic": "geodetic_in.nc",
+    "geodetic_tie": "geodetic_tx.nc",
+    "geometry": "geometry_tn.nc",
+    "ancillary": "LST_ancillary_ds.nc",
+}
+#: Assets that `read_swath` uses, as available.
+READ = ("lst", "flags", "geodetic", "geodetic_tie")
 _FWHM_TO_SIGMA = 0.42466
 _NEIGHBOURS = 12
 #: A cell is filled where this share of its weight is clear.
@@ -59,31 +70,56 @@ class Swath:
 
 
 def product_files(product: Path) -> dict[str, Path]:
-    """NetCDF files of a ``.SEN3`` folder by name; `InputError` where the needed ones lack."""
-    found = {name: product / name for name in _FILES if (product / name).is_file()}
+    """Files of a ``.SEN3`` folder by asset name; `InputError` where the needed ones lack."""
+    found = {key: product / name for key, name in FILES.items() if (product / name).is_file()}
     _complete(found, str(product))
     return found
 
 
 def item_files(item: Mapping[str, Any]) -> dict[str, Path]:
-    """The same from a STAC item, whose assets point at the files of the folder."""
-    found = {}
-    for asset in item.get("assets", {}).values():
-        href = str(asset.get("href", "")).removeprefix("file://").split("?")[0]
-        name = href.rsplit("/", 1)[-1]
-        if name in _FILES:
-            found[name] = Path(href)
+    """The same from a STAC item with our asset names (the keys of `FILES`)."""
+    assets = item.get("assets", {})
+    found = {key: Path(local_path(str(assets[key]["href"]))) for key in FILES if key in assets}
+    for asset in assets.values():
+        path = Path(local_path(str(asset.get("href", ""))))
+        for key, name in FILES.items():
+            if path.name == name:
+                found.setdefault(key, path)
     _complete(found, str(item.get("id")))
     return found
 
 
 def _complete(found: Mapping[str, Path], where: str) -> None:
-    missing = [name for name in ("LST_in.nc", "flags_in.nc") if name not in found]
-    if "geodetic_in.nc" not in found and "geodetic_tx.nc" not in found:
+    missing = [FILES[key] for key in ("lst", "flags") if key not in found]
+    if "geodetic" not in found and "geodetic_tie" not in found:
         missing.append("geodetic_in.nc (or geodetic_tx.nc)")
     if missing:
         raise InputError("the SLSTR product is not complete", where=where,
                          remedy="Missing: " + ", ".join(missing))  # fmt: skip
+
+
+def read_swaths(
+    items: Sequence[Mapping[str, Any]], bounds: tuple[float, float, float, float]
+) -> Swath:
+    """Samples within ``bounds`` of all granules of one overpass (`Scene.items`), as one swath.
+
+    Granules that do not touch the bounds are left out; `NoDataError` when none does. The time
+    is that of the first one that does.
+    """
+    swaths = []
+    error: NoDataError | None = None
+    for item in items:
+        try:
+            swaths.append(read_swath(item_files(item), bounds))
+        except NoDataError as missed:
+            error = error or missed
+    if error is not None and not swaths:
+        raise error
+    fields = ("longitude", "latitude", "lst_k", "sd_k", "clear")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in swaths]) for name in fields
+    }
+    return replace(swaths[0], **joined)
 
 
 def read_swath(
@@ -94,13 +130,13 @@ def read_swath(
     Raises `NoDataError` when no sample lies within the bounds: the footprints in catalogs are
     not reliable for this product.
     """
-    with _open(files["LST_in.nc"]) as product:
+    with _open(files["lst"]) as product:
         latitude, longitude = _positions(files, product)
-        window = _window(latitude, longitude, bounds, str(files["LST_in.nc"]))
+        window = _window(latitude, longitude, bounds, str(files["lst"]))
         lst = product["LST"][window].astype("float64").to_numpy()
         sd = product["LST_uncertainty"][window].astype("float64").to_numpy()
         acquired = _middle(product)
-    with _open(files["flags_in.nc"]) as flags:
+    with _open(files["flags"]) as flags:
         clear = slstr_clear(flags["confidence_in"][window]).to_numpy()
     return Swath(
         longitude[window].ravel(),
@@ -122,13 +158,13 @@ def _open(path: Path) -> xr.Dataset:
 
 def _positions(files: Mapping[str, Path], product: xr.Dataset) -> tuple[Array, Array]:
     """Latitude and longitude of every pixel of the 1 km grid [deg]."""
-    if "geodetic_in.nc" in files:
-        with _open(files["geodetic_in.nc"]) as geodetic:
+    if "geodetic" in files:
+        with _open(files["geodetic"]) as geodetic:
             return (
                 geodetic["latitude_in"].astype("float64").to_numpy(),
                 geodetic["longitude_in"].astype("float64").to_numpy(),
             )
-    with _open(files["geodetic_tx.nc"]) as ties:
+    with _open(files["geodetic_tie"]) as ties:
         latitude, longitude = (ties[f"{n}_tx"].to_numpy() for n in ("latitude", "longitude"))
         step_in, step_tx = _across_m(product), _across_m(ties)
         offset_in, offset_tx = (int(d.attrs["track_offset"]) for d in (product, ties))
@@ -138,7 +174,7 @@ def _positions(files: Mapping[str, Path], product: xr.Dataset) -> tuple[Array, A
     share = at - left
     if share.min() < -1e-9 or share.max() > 1 + 1e-9 or len(latitude) != product.sizes["rows"]:
         raise InputError("the tie points do not cover the swath",
-                         where=str(files["geodetic_tx.nc"]),
+                         where=str(files["geodetic_tie"]),
                          remedy="Add geodetic_in.nc of the same product")  # fmt: skip
     unwrapped = np.degrees(np.unwrap(np.radians(longitude), axis=1))
     out = [a[:, left] * (1 - share) + a[:, left + 1] * share for a in (latitude, unwrapped)]

@@ -14,8 +14,9 @@ from odc.geo.xr import wrap_xr
 from heliopolis.config import LandCover, Optical
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.raster import band_names, raster_grid, read_onto, write_cog
-from heliopolis.io.sentinel2 import read_sentinel2
+from heliopolis.io.sentinel2 import ASSETS, read_sentinel2
 from heliopolis.scene import Scene, read_scenes
+from heliopolis.steps.scene_files import opened
 from heliopolis.thermal import optical as indices
 from heliopolis.thermal.planck import coarsen_mean
 
@@ -39,10 +40,12 @@ def optical_composite(*, scenes: Path, optical: Path, options: dict[str, Any]) -
     """
     section = Optical.model_validate(options["optical"])
     grid = options_grid(options)
-    found = read_scenes(scenes)["optical"]
+    found = [opened(scene, grid, ASSETS) for scene in read_scenes(scenes)["optical"]]
     bands: dict[str, xr.DataArray] = {}
+    offsets: list[str] = []
     if found:
-        bands |= _reflectance(found, grid)
+        reflectance, offsets = _reflectance(found, grid)
+        bands |= reflectance
     if options.get("land_cover"):
         cover = LandCover.model_validate(options["land_cover"])
         bands |= class_shares(Path(cover.file), cover.classes, grid)
@@ -60,12 +63,16 @@ def optical_composite(*, scenes: Path, optical: Path, options: dict[str, Any]) -
     tags = {
         "scenes": ",".join(one.id for one in found),
         "simulated": str(simulated).lower(),
+        "boa_offset_from": ",".join(offsets),
         "built_from": str(bands["built"].attrs.get("source", "")) if "built" in bands else "",
     }
     write_cog(optical, xr.Dataset(bands), tags=tags)
 
 
-def _reflectance(scenes: Sequence[Scene], grid: GeoBox) -> dict[str, xr.DataArray]:
+def _reflectance(
+    scenes: Sequence[Scene], grid: GeoBox
+) -> tuple[dict[str, xr.DataArray], list[str]]:
+    """Bands of the composite, and for each scene what its offset was decided by."""
     dates = [read_sentinel2(one, grid, chunks=_CHUNK) for one in scenes]
     names = [name for name in dates[0].data_vars if all(name in date for date in dates)]
     stack = xr.concat([date[names] for date in dates], dim="time").chunk({"time": -1})
@@ -76,7 +83,7 @@ def _reflectance(scenes: Sequence[Scene], grid: GeoBox) -> dict[str, xr.DataArra
     bands |= indices.indices(bands)
     bands["water"] = indices.water(bands, stack["scl_water"].mean("time"))
     bands["built"] = indices.built(bands)
-    return bands
+    return bands, [str(date.attrs["boa_offset_from"]) for date in dates]
 
 
 def class_shares(

@@ -21,11 +21,13 @@ from heliopolis.io.landsat import LandsatScene
 from heliopolis.io.lst_files import read_lst_file
 from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
 from heliopolis.io.slstr import NATIVE_M as SLSTR_M
-from heliopolis.io.slstr import grid_swath, item_files, read_swath
+from heliopolis.io.slstr import READ as SLSTR_READ
+from heliopolis.io.slstr import grid_swath, read_swaths
 from heliopolis.quality import dilate, landsat_clear, landsat_cloud
 from heliopolis.scene import Scene, Sensor, read_scenes
 from heliopolis.steps.optical import optical_composite
 from heliopolis.steps.optical import options_grid as grid_of
+from heliopolis.steps.scene_files import opened
 from heliopolis.thermal import composite as compositing
 from heliopolis.thermal import optical as indices
 from heliopolis.thermal import retrieval
@@ -39,6 +41,8 @@ _SAMPLE_M = 10.0
 #: Share of bare ground above which a pixel counts as built where only NDVI is known.
 _BARE_SHARE = 0.7
 _CHUNK = 1024
+_PRODUCT = ("lwir11", "qa")
+_RTE = ("trad", "urad", "drad", "atran", "emis")
 __all__ = ["composite", "optical_composite", "sharpen", "thermal_scene"]
 _CARRIED = ("native_resolution_m", "acquired", "sensor", "simulated", "clear_share", "scene",
             "overpass", "retrieval")  # fmt: skip
@@ -52,8 +56,9 @@ def thermal_scene(*, scenes: Path, coarse: Path, scene: str, options: dict[str, 
     clear; a scene that is all cloud gives a raster of NaN, with its clear share in the tags.
     """
     thermal = Thermal.model_validate(options["thermal"])
-    one = _pinned(scenes, scene)
     grid = grid_of(options)
+    pinned = _pinned(scenes, scene)
+    one = opened(pinned, _reach(pinned, grid), _needed(pinned, thermal.method))
     if one.sensor is Sensor.LANDSAT_L2:
         cells, share, native = _landsat(one, grid, thermal.method)
     elif one.sensor is Sensor.SLSTR_LST:
@@ -84,6 +89,20 @@ def _pinned(scenes: Path, name: str) -> Scene:
                      remedy="Run the search again")  # fmt: skip
 
 
+def _needed(scene: Scene, method: str) -> tuple[str, ...]:
+    """Assets of a thermal scene that are read, where it has them."""
+    if scene.sensor is Sensor.LANDSAT_L2:
+        return ("qa_pixel", *(_PRODUCT if method == "product" else (*_RTE, "emsd", "mtl")))
+    return SLSTR_READ if scene.sensor is Sensor.SLSTR_LST else ("lst",)
+
+
+def _reach(scene: Scene, grid: GeoBox) -> GeoBox:
+    """The study grid and what the sensor's cells reach beyond it."""
+    if scene.sensor is Sensor.LST_RASTER:
+        return grid
+    return coarsen(grid, SLSTR_M if scene.sensor is Sensor.SLSTR_LST else LANDSAT_M)
+
+
 def celsius(lst_k: xr.DataArray, sd_k: xr.DataArray) -> xr.Dataset:
     """Bands ``lst_c`` [degC] and ``lst_sd_c`` [K]: the one place where kelvin ends."""
     lst = (lst_k - ZERO_C_K).astype("float32")
@@ -108,18 +127,17 @@ def landsat_kelvin(source: LandsatScene, grid: GeoBox, method: str, chunks: int)
         keys = ["lwir11", *(["qa"] if "qa" in source.files else [])]
         bands = source.read(keys, grid, chunks=chunks)
         return retrieval.product(bands["lwir11"], bands.get("qa"))
-    keys = ["trad", "urad", "drad", "atran", "emis"]
-    source.require(keys, "the method 'rte'")
-    bands = source.read([*keys, *(["emsd"] if "emsd" in source.files else [])], grid, chunks=chunks)
+    source.require(_RTE, "the method 'rte'")
+    bands = source.read([*_RTE, *(["emsd"] if "emsd" in source.files else [])], grid, chunks=chunks)
     k1, k2 = source.thermal_constants(10)
     emsd = bands["emsd"].fillna(0.01) if "emsd" in bands else 0.01
-    trad, urad, drad, atran, emis = (bands[key] for key in keys)
+    trad, urad, drad, atran, emis = (bands[key] for key in _RTE)
     return retrieval.rte(trad, urad, drad, atran, emis, k1, k2, emsd)
 
 
 def _landsat(scene: Scene, grid: GeoBox, method: str) -> tuple[xr.Dataset, float, float]:
     coarse, fine, factor = _samples(grid, LANDSAT_M)
-    source = LandsatScene.from_item(scene.item)
+    source = LandsatScene.from_items(scene.items)
     source.require(["qa_pixel"], "the cloud mask")
     lst, sd = landsat_kelvin(source, fine, method, _CHUNK)
     words = source.read(["qa_pixel"], fine, chunks=_CHUNK)["qa_pixel"]
@@ -147,7 +165,7 @@ def _averaged(lst: xr.DataArray, sd: xr.DataArray, factor: int, coarse: GeoBox) 
 def _slstr(scene: Scene, grid: GeoBox) -> tuple[xr.Dataset, float, float]:
     coarse = coarsen(grid, SLSTR_M)
     box = coarse.extent.to_crs("EPSG:4326").boundingbox.bbox
-    cells = grid_swath(read_swath(item_files(scene.item), box), coarse)
+    cells = grid_swath(read_swaths(scene.items, box), coarse)
     return cells, float(np.isfinite(cells["lst_k"].to_numpy()).mean()), SLSTR_M
 
 

@@ -65,7 +65,7 @@ def test_an_item_reads_like_the_folder(folder):
             "raster:bands": [{"scale": 0.00341802, "offset": 149.0, "nodata": 0}],
         },
         "qa_pixel": {"href": "file://" + str(folder / f"{NAME}_QA_PIXEL.TIF")},
-        "mtl.txt": {"href": str(folder / f"{NAME}_MTL.txt")},
+        "mtl": {"href": str(folder / f"{NAME}_MTL.txt")},
     }
     scene = LandsatScene.from_item({"id": "x", "assets": assets, "properties": {}})
     other = LandsatScene.from_folder(folder)

@@ -6,7 +6,8 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
-from heliopolis.io.sentinel2 import boa_offset, read_sentinel2
+from heliopolis.io.boa_offset import metadata_offset
+from heliopolis.io.sentinel2 import read_sentinel2
 from heliopolis.scene import Scene, Sensor
 
 GRID = GeoBox.from_bbox((0, 0, 200, 200), "EPSG:32631", resolution=10)
@@ -30,12 +31,12 @@ def item(properties, offset=None):
     ],
 )
 def test_the_offset_is_decided_once(properties, declared, expected):
-    assert boa_offset(item(properties, declared), "red") == expected
+    assert metadata_offset(item(properties, declared), "red") == expected
 
 
 def test_without_any_word_on_the_offset_nothing_is_assumed():
     with pytest.raises(InputError, match="baseline"):
-        boa_offset(item({}), "red")
+        metadata_offset(item({}), "red")
 
 
 def write(path, values, nodata=0):
