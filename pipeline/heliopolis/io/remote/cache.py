@@ -153,16 +153,9 @@ class Cache:
 
     def verify(self) -> list[str]:
         """Problems of the entries, one sentence each; empty when the cache is sound."""
-        problems = []
-        for folder in self._all():
-            entry = _described(folder)
-            if entry is None:
-                problems.append(f"{folder}: the description cannot be read")
-            elif folder != self._folder(entry.reference, entry.version):
-                problems.append(f"{folder}: lies where another content belongs")
-            elif not _sound(folder / entry.file, entry):
-                problems.append(f"{folder / entry.file}: the content is not what was published")
-        return [p for p in problems if Path(p.partition(": ")[0]).exists()]
+        problems = ((folder, self._problem(folder)) for folder in self._all())
+        # What another process evicted meanwhile is no problem.
+        return [f"{folder}: {what}" for folder, what in problems if what and folder.exists()]
 
     def size_bytes(self) -> int:
         """Size of all contents together."""
@@ -183,6 +176,16 @@ class Cache:
                 total -= size
         with self._guard:
             self._size_seen, self._added = total, 0
+
+    def _problem(self, folder: Path) -> str:
+        entry = _described(folder)
+        if entry is None:
+            return "the description cannot be read"
+        if folder != self._folder(entry.reference, entry.version):
+            return "lies where another content belongs"
+        if not _sound(folder / entry.file, entry):
+            return f"{entry.file} is not what was published"
+        return ""
 
     def _keep_limit(self, added: int) -> None:
         with self._guard:
@@ -244,9 +247,7 @@ class Cache:
             try:
                 os.rename(draft, folder)
                 return
-            except FileNotFoundError:
-                continue  # the empty parent was removed by an eviction
-            except OSError:
+            except OSError:  # another process was first, or left something damaged
                 entry = _described(folder)
                 if entry is not None and _sound(folder / entry.file, entry):
                     return

@@ -35,6 +35,7 @@ _HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 _UNTYPED = ("application/octet-stream", "binary/octet-stream")
+_NO_ADDRESS = "Not a web address that can be called"
 _LATER = "Try again later; what was read until now is kept in the cache"
 
 
@@ -134,8 +135,18 @@ class Refused(Exception):
 
 def bare(url: str) -> str:
     """``url`` without query, fragment, user and password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _readable(url: str) -> bool:
+    try:
+        return urlsplit(url).port != -1
+    except ValueError:
+        return False
 
 
 class Wire:
@@ -172,6 +183,8 @@ class Wire:
         GoneError, CorruptError, RemoteError
             Where it is no use to ask again.
         """
+        if not _readable(request.url):
+            raise _error(request, _NO_ADDRESS)
         url, secrets = request.signer.sign(request.url) if request.signer else (request.url, {})
         headers = {"user-agent": _user_agent(), "accept-encoding": "gzip", **request.headers}
         if request.span:
@@ -263,7 +276,7 @@ class Wire:
     def _host(self, request: Request, url: str) -> Host:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise _error(request, f"Not a web address that can be called ({parts.scheme or '-'}:)")
+            raise _error(request, _NO_ADDRESS)
         with self._lock:
             if parts.netloc not in self._hosts:
                 new = Host(parts.hostname, self._manners, self._sleep, self._clock)
@@ -325,6 +338,8 @@ def _error(
 
 
 def _redirected(request: Request, url: str, location: str) -> str:
+    if not _readable(location):
+        raise _error(request, "The server redirects to what is no address")
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise _error(request, "The server redirects from https to an address without encryption")
@@ -336,7 +351,7 @@ def _redirected(request: Request, url: str, location: str) -> str:
 def _network_failure(request: Request, error: HTTPError) -> Exception:
     """What to raise for a failure below HTTP; its own text may hold the address and is not kept."""
     if isinstance(error, LocationValueError):
-        return _error(request, "Not a web address that can be called")
+        return _error(request, _NO_ADDRESS)
     if isinstance(error, SSLError):
         reason = error.args[0] if error.args else None
         if isinstance(reason, ssl.SSLCertVerificationError):

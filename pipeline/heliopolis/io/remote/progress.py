@@ -95,7 +95,9 @@ class Progress:
         now = self._clock()
         if not self._latest or now - self._latest[0][0] < 1:
             return None
-        return sum(count for _, count in self._latest) / (now - self._latest[0][0])
+        # What came first took its time before the first moment that is known.
+        arrived = sum(count for _, count in self._latest) - self._latest[0][1]
+        return arrived / (now - self._latest[0][0])
 
     def line(self) -> str:
         """The state in words."""
