@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from heliopolis.io.remote.exchange import (
+from heliopolis.io.remote.exchange import Wire
+from heliopolis.io.remote.manners import Manners
+from heliopolis.io.remote.request import (
     Again,
     Answer,
     CorruptError,
@@ -22,10 +24,8 @@ from heliopolis.io.remote.exchange import (
     RemoteError,
     Request,
     Signer,
-    Wire,
     bare,
 )
-from heliopolis.io.remote.manners import Manners
 
 if TYPE_CHECKING:
     from heliopolis.io.remote.progress import Progress

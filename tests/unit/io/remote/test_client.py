@@ -31,8 +31,10 @@ from heliopolis.io.remote.client import (
     RemoteError,
     join_ranges,
 )
+from heliopolis.io.remote.judge import redirected
 from heliopolis.io.remote.manners import retry_after_s
 from heliopolis.io.remote.progress import Progress
+from heliopolis.io.remote.request import Request
 
 DATA = Random(7).randbytes(400_000)
 HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"
@@ -425,14 +427,12 @@ def test_redirects_that_are_not_followed(site: Site, client: Client) -> None:
 
 
 def test_https_is_never_left() -> None:
-    from heliopolis.io.remote.exchange import Request, _redirected
-
     request = Request("GET", "https://a.example/x", WHAT)
-    assert _redirected(request, request.url, "https://b.example/y") == "https://b.example/y"
-    assert _redirected(request, request.url, "/y") == "https://a.example/y"
+    assert redirected(request, request.url, "https://b.example/y") == "https://b.example/y"
+    assert redirected(request, request.url, "/y") == "https://a.example/y"
     for target in ("http://a.example/x", "ftp://a.example/x", "file:///x"):
         with pytest.raises(RemoteError, match="without encryption"):
-            _redirected(request, request.url, target)
+            redirected(request, request.url, target)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
