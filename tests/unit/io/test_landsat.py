@@ -9,6 +9,7 @@ from heliopolis.errors import InputError
 from heliopolis.io.landsat import LandsatScene, read_mtl
 from heliopolis.io.lst_files import day_of, read_lst_file
 from heliopolis.io.raster import raster_grid
+from heliopolis.quality import landsat_clear, qa_bit
 
 GRID = GeoBox.from_bbox((0, 0, 300, 300), "EPSG:32631", resolution=30)
 NAME = "LC09_L2SP_199026_20250621_20250622_02_T1"
@@ -95,3 +96,70 @@ def test_lst_files(tmp_path):
     assert float(read["sd_k"][0, 0]) == 1.5
     kelvin = read_lst_file(path, raster_grid(path), unit="K")
     assert not np.isfinite(kelvin["lst_k"]).any()
+
+
+def test_rows_of_one_overpass_are_joined(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("row")
+    write(other / "x_ST_B10.TIF", np.full((10, 10), 40000))
+    write(other / "x_QA_PIXEL.TIF", np.full((10, 10), 22280), nodata=1)
+    items = [
+        {"id": name, "assets": {"lwir11": {"href": str(home / f"{stem}_ST_B10.TIF")},
+                                "qa_pixel": {"href": str(home / f"{stem}_QA_PIXEL.TIF")}}}
+        for name, home, stem in (("a", folder, NAME), ("b", other, "x"))
+    ]  # fmt: skip
+    for chunks in (None, 3):
+        read = LandsatScene.from_items(items).read(["lwir11", "qa_pixel"], GRID, chunks=chunks)
+        lst = read["lwir11"].values
+        assert lst[0, 0] == pytest.approx(40000 * 0.00341802 + 149.0, abs=1e-3)
+        assert lst[5, 5] == pytest.approx(44000 * 0.00341802 + 149.0, abs=1e-3)
+        np.testing.assert_array_equal(read["qa_pixel"], 21824)
+    with pytest.raises(InputError, match="ST_QA"):
+        LandsatScene.from_items([{**items[0]}, items[1]]).require(["qa"], "this")
+
+
+def test_encoding_of_the_item_is_the_one_that_counts(folder):
+    asset = {
+        "href": str(folder / f"{NAME}_ST_B10.TIF"),
+        "raster:bands": [{"scale": 0.01, "offset": 10.0, "nodata": 44000}],
+    }
+    scene = LandsatScene.from_item({"id": "x", "assets": {"lwir11": asset}})
+    lst = scene.read(["lwir11"], GRID)["lwir11"].values
+    assert lst[0, 0] == pytest.approx(10.0)
+    assert np.isnan(lst[5, 5])
+
+
+def test_level_1_radiances_are_not_taken_for_surface_reflectance(folder):
+    assets = {
+        key: {"href": str(folder / f"{NAME}_ST_B10.TIF")}
+        for key in ("red", "nir08", "lwir11", "l1_b10", "qa_pixel")
+    }
+    item = {"id": "x", "assets": assets, "properties": {"landsat:correction": "L1TP"}}
+    assert set(LandsatScene.from_item(item).files) == {"l1_b10", "qa_pixel"}
+
+
+def quality(tmp_path, name, words):
+    write(tmp_path / f"{name}_B10.TIF", np.full((10, 10), 25000))
+    write(tmp_path / f"{name}_BQA.TIF", words)
+    return LandsatScene.from_folder(tmp_path)
+
+
+def test_quality_of_collection_1_is_told_in_the_bits_of_collection_2(tmp_path):
+    words = np.full((10, 10), 2720)
+    # fill; cloud; high confidence of cloud, of shadow, of snow, of cirrus; medium of cloud
+    words[0, :7] = (1, 2720 | 16, 2720 | 96, 2720 | 384, 2720 | 1536, 2720 | 6144, 2752)
+    scene = quality(tmp_path, "LC08_L1TP_195025_20130707_20170503_01_T1", words)
+    read = scene.read(["qa_pixel"], GRID)["qa_pixel"]
+    clear = landsat_clear(read).values
+    assert clear[0, :8].tolist() == [False, False, False, False, True, False, True, True]
+    assert clear[1:].all()
+    assert qa_bit(read, "cloud").values[0, :4].tolist() == [False, True, True, False]
+    assert qa_bit(read, "cloud_shadow").values[0, 3]
+    assert qa_bit(read, "snow").values[0, 4]
+    assert qa_bit(read, "cirrus").values[0, 5]
+
+
+def test_quality_before_collection_1_is_refused(tmp_path):
+    scene = quality(tmp_path, "LC81950252013188LGN00", np.full((10, 10), 20480))
+    assert np.isfinite(scene.read(["l1_b10"], GRID)["l1_b10"]).all()
+    with pytest.raises(InputError, match="older than Collection 1"):
+        scene.read(["qa_pixel"], GRID)

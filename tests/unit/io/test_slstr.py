@@ -8,7 +8,15 @@ from odc.geo.xr import xr_reproject
 
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.raster import raster_grid, read_raster
-from heliopolis.io.slstr import Swath, grid_swath, product_files, read_swath
+from heliopolis.io.slstr import (
+    FILES,
+    Swath,
+    grid_swath,
+    item_files,
+    product_files,
+    read_swath,
+    read_swaths,
+)
 
 GRID = GeoBox.from_bbox((500_000, 5_000_000, 520_000, 5_020_000), "EPSG:32632", resolution=1000)
 
@@ -93,3 +101,19 @@ def test_real_flags_and_places(data_dir, tmp_path):
     shutil.copy(product / "flags_in.nc", tmp_path)
     with pytest.raises(InputError, match="geodetic"):
         product_files(tmp_path)
+
+
+@pytest.mark.real
+def test_granules_of_one_overpass_are_joined(data_dir):
+    product = granule(data_dir)
+    assets = {key: {"href": f"file://{product / name}"} for key, name in FILES.items()
+              if (product / name).is_file()}  # fmt: skip
+    item = {"id": "granule", "assets": assets}
+    assert item_files(item) == product_files(product)
+    bounds = (11.0, 46.2, 11.8, 46.8)
+    one = read_swath(item_files(item), bounds)
+    two = read_swaths([item, item], bounds)
+    assert len(two.lst_k) == 2 * len(one.lst_k)
+    assert two.acquired == one.acquired
+    with pytest.raises(NoDataError, match="does not touch"):
+        read_swaths([item, item], (100.0, 0.0, 101.0, 1.0))
