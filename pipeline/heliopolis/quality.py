@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ SCL_WATER = 6
 
 #: Meanings in SLSTR's ``confidence_in`` that make a pixel unusable.
 SLSTR_MASKED = ("unfilled", "summary_cloud")
+#: Meanings in ``bayes_in`` that stand for cloud: by the nadir view, likelier than not.
+SLSTR_BAYES_CLOUD = ("single_moderate",)
 
 
 def qa_bit(qa_pixel: xr.DataArray, name: str) -> xr.DataArray:
@@ -99,6 +101,94 @@ def _numbers(attribute: Any) -> Sequence[int]:
 def slstr_clear(confidence: xr.DataArray) -> xr.DataArray:
     """Clear pixels of SLSTR's ``confidence_in`` (bool)."""
     return ~flag_set(confidence, *SLSTR_MASKED)
+
+
+def landsat_classes(qa_pixel: xr.DataArray) -> xr.Dataset:
+    """What a QA_PIXEL band says, without the provider's own dilation.
+
+    Returns
+    -------
+    Dataset
+        ``missing``, ``cloud``, ``cirrus``, ``shadow``, ``snow``, ``water`` (bool), dims of the
+        band. Cirrus comes from the 1.38 um band, which no roof can feign.
+    """
+    return _classes(
+        missing=qa_pixel.isnull() | qa_bit(qa_pixel, "fill"),
+        cloud=qa_bit(qa_pixel, "cloud"),
+        cirrus=qa_bit(qa_pixel, "cirrus"),
+        shadow=qa_bit(qa_pixel, "cloud_shadow"),
+        snow=qa_bit(qa_pixel, "snow"),
+        water=qa_bit(qa_pixel, "water"),
+    )
+
+
+def scl_classes(scl: xr.DataArray) -> xr.Dataset:
+    """The same of a Sentinel-2 scene classification; saturated pixels count as missing."""
+    return _classes(
+        missing=scl.isnull() | scl.isin((0, 1)),
+        cloud=scl.isin((8, 9)),
+        cirrus=scl == 10,
+        shadow=scl == 3,
+        snow=scl == 11,
+        water=scl == SCL_WATER,
+    )
+
+
+def slstr_classes(confidence: xr.DataArray, bayes: xr.DataArray | None = None) -> xr.Dataset:
+    """The same of SLSTR's ``confidence_in`` and, where given, ``bayes_in``: the union of both.
+
+    Flags are found by their names in the file. The product tells no shadows.
+    """
+    cloud = flag_set(confidence, "summary_cloud")
+    if bayes is not None:
+        cloud = cloud | flag_set(bayes, *SLSTR_BAYES_CLOUD)
+    nothing = xr.zeros_like(cloud)
+    return _classes(
+        missing=flag_set(confidence, "unfilled"),
+        cloud=cloud,
+        cirrus=nothing,
+        shadow=nothing,
+        snow=flag_set(confidence, "snow"),
+        water=flag_set(confidence, "ocean", "inland_water"),
+    )
+
+
+def _classes(**masks: xr.DataArray) -> xr.Dataset:
+    return xr.Dataset({name: mask.astype(bool).drop_attrs() for name, mask in masks.items()})
+
+
+def dilate_m(mask: xr.DataArray, radius_m: float, resolution_m: float) -> xr.DataArray:
+    """Grow True areas (y, x) by a disc of ``radius_m`` [m] (bool). Lazy in, lazy out."""
+    cells = int(radius_m / resolution_m + 1e-9)
+    if cells <= 0:
+        return mask.astype(bool)
+
+    def grow(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not block.any():
+            return np.zeros(block.shape, dtype=bool)
+        away = ndimage.distance_transform_edt(~block)
+        return np.asarray(away * resolution_m <= radius_m + 1e-6)
+
+    return near(mask.astype(bool), cells, grow, bool)
+
+
+def near(
+    array: xr.DataArray,
+    cells: int,
+    function: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
+    dtype: Any,
+) -> xr.DataArray:
+    """Apply a function of the surroundings up to ``cells`` away; the same for any chunks.
+
+    Beyond the edge of the array is the zero of its type.
+    """
+    data = array.data
+    if hasattr(data, "map_overlap"):
+        data = data.map_overlap(function, depth=cells, boundary=0, dtype=dtype, allow_rechunk=True)
+    else:
+        padded = np.pad(np.asarray(data), cells)
+        data = function(padded)[tuple(slice(cells, -cells or None) for _ in array.shape)]
+    return array.copy(data=data)
 
 
 def dilate(mask: xr.DataArray, cells: int) -> xr.DataArray:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
 
 from heliopolis.errors import InputError
@@ -120,7 +119,7 @@ def mixed(shares: Mapping[str, xr.DataArray], band: int = 10) -> xr.Dataset:
     some = known.where(known > 0.0)
     out: dict[str, xr.DataArray] = {
         "emissivity": value / some,
-        "emissivity_sd": np.sqrt(variance) / some,
+        "emissivity_sd": variance**0.5 / some,
         "known": known.clip(0.0, 1.0),
         "low": low.clip(0.0, 1.0),
     }
