@@ -28,8 +28,9 @@ GROW_M = 150.0
 BRIGHT = 0.15
 #: Colder than the clear median by more than this many standard deviations is a cloud's top.
 COLD_SPREADS = 1.0
-#: A cloud adds more than this to the reflectance (1), or this many of its own spreads.
-STATIC_STEP, STATIC_SPREADS = 0.05, 3.0
+#: A cloud adds more than this many spreads of the place to its reflectance, within these limits
+#: (1): where clouds of other dates have widened the spread, it is not to excuse a cloud.
+STATIC_SPREADS, STATIC_STEP, STATIC_MOST = 3.0, 0.05, 0.08
 #: Pixels with a cloud's signs keep masked what is masked around them, as far as this [m].
 GUARD_M = 150.0
 #: Of the masked pixels within `SUPPORT_M` at least this share must pass.
@@ -128,7 +129,7 @@ def recoverable(
     level = clear_level(lst_k, ~(classes["cloud"] | classes["cirrus"] | classes["shadow"]
                                  | classes["missing"]))  # fmt: skip
     warm = lst_k >= level["median"] - COLD_SPREADS * level["spread"]
-    tolerance = np.maximum(STATIC_STEP, STATIC_SPREADS * static["spread"])
+    tolerance = (STATIC_SPREADS * static["spread"]).clip(STATIC_STEP, STATIC_MOST)
     same = brightness - static["level"] <= tolerance
     roof_like = (static["level"] >= BRIGHT) & (static["n_dates"] >= MIN_DATES)
     passes = masked & warm & same & roof_like & ~classes["cirrus"]
