@@ -18,6 +18,7 @@ class Sensor(StrEnum):
     """What a scene was made by, and so how it is read."""
 
     LANDSAT_L2 = "landsat-c2-l2"
+    LANDSAT_L1 = "landsat-c2-l1"
     SLSTR_LST = "sentinel-3-slstr-lst"
     SENTINEL2_L2A = "sentinel-2-l2a"
     LST_RASTER = "lst-raster"

@@ -12,12 +12,23 @@ import geopandas as gpd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from heliopolis.config import Elevation, Footprints, Optical, Period, Thermal, expand
+from heliopolis.config import (
+    Elevation,
+    Footprints,
+    Optical,
+    OpticalSource,
+    Period,
+    Thermal,
+    ThermalSource,
+    expand,
+)
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.atomic import write_json
-from heliopolis.io.catalog import is_day, lst_file_scenes, search_catalog
+from heliopolis.io.catalogs import Query, is_day, lst_file_scenes
+from heliopolis.io.catalogs import search as search_catalogs
 from heliopolis.io.pointcloud import points_bounds
 from heliopolis.io.raster import raster_grid
+from heliopolis.io.remote.client import Client
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.scene import Scene
 
@@ -38,45 +49,32 @@ def search(*, scenes: Path, longitude: float, bounds: list[float], options: dict
     ``bounds`` are west, south, east, north in EPSG:4326. Each scene is marked ``day`` or
     ``night`` by the local solar time of its overpass.
     """
-    area = (bounds[0], bounds[1], bounds[2], bounds[3])
     period = Period.model_validate(options["period"])
     thermal = Thermal.model_validate(options["thermal"])
     optical = Optical.model_validate(options["optical"])
-    found: list[Scene] = []
+    client = Client()
+    heat: list[Scene] = []
     for source in thermal.sources:
         if source.kind == "lst_files":
-            found += lst_file_scenes(
+            found = lst_file_scenes(
                 expand(source.files, "thermal.sources.files"),
                 longitude=longitude,
                 unit=source.unit,
                 native_resolution_m=source.native_resolution_m,
                 sigma_k=source.sigma_k,
             )
+            heat += [s for s in found if _in_season(s.acquired.date(), period)]
         else:
-            found += search_catalog(
-                str(source.catalog),
-                source.collections,
-                bounds=area,
-                start=period.start,
-                end=period.end,
-                max_cloud_percent=source.max_cloud_percent,
-            )
-    heat = [s for s in found if _in_season(s.acquired.date(), period)]
+            query = _query(source.collections, bounds, period, source)
+            heat += search_catalogs(source.catalog, query, client)
     light: list[Scene] = []
     if optical.stac is not None:
-        light = search_catalog(
-            optical.stac.catalog,
-            [optical.stac.collection],
-            bounds=area,
-            start=period.start,
-            end=period.end,
-            max_cloud_percent=optical.stac.max_cloud_percent,
-        )
-        light = [s for s in light if _in_season(s.acquired.date(), period)]
+        query = _query((optical.stac.collection,), bounds, period, optical.stac)
+        light = search_catalogs(optical.stac.catalog, query, client)
     if not heat:
         raise NoDataError(
             f"no thermal scene was found from {period.start} to {period.end} in the months "
-            f"{', '.join(map(str, period.months))}; {len(found)} lie outside these months",
+            f"{', '.join(map(str, period.months))}",
             where=options.get("name", "thermal.sources"),
             remedy="Widen period or its months, raise max_cloud_percent, or check the catalog and "
             "that the area lies where you mean it",
@@ -85,6 +83,23 @@ def search(*, scenes: Path, longitude: float, bounds: list[float], options: dict
     write_json(
         scenes,
         {"thermal": [_marked(s, longitude) for s in heat], "optical": [s.to_dict() for s in light]},
+    )
+
+
+def _query(
+    collections: tuple[str, ...],
+    bounds: list[float],
+    period: Period,
+    source: ThermalSource | OpticalSource,
+) -> Query:
+    return Query(
+        collections=collections,
+        bounds=(bounds[0], bounds[1], bounds[2], bounds[3]),
+        start=period.start,
+        end=period.end,
+        months=period.months,
+        max_cloud_percent=source.max_cloud_percent,
+        orbit=source.orbit,
     )
 
 
