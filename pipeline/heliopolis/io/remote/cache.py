@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,12 +91,9 @@ class Cache:
             As in `Key`; None finds the newest.
         """
         for folder in self._candidates(reference, version):
-            entry = _described(folder)
-            if entry is not None and _sound(folder / entry.file, entry):
-                with suppress(OSError):
-                    os.utime(folder / _DESCRIPTION)
+            entry = self._checked(folder)
+            if entry is not None:
                 return folder / entry.file
-            self._discard(folder)
         return None
 
     def take(self, reference: Reference, version: str | None, target: Path) -> bool:
@@ -112,18 +109,13 @@ class Cache:
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
-        for folder in self._candidates(reference, version):
-            entry = _described(folder)
-            try:
-                linked = entry is not None and _linked(folder / entry.file, temporary)
-                if linked and entry is not None and _sound(temporary, entry):
+        try:
+            for folder in self._candidates(reference, version):
+                if self._checked(folder, temporary) is not None:
                     os.replace(temporary, target)
-                    with suppress(OSError):
-                        os.utime(folder / _DESCRIPTION)
                     return True
-            finally:
-                temporary.unlink(missing_ok=True)
-            self._discard(folder)
+        finally:
+            temporary.unlink(missing_ok=True)
         return False
 
     @contextmanager
@@ -153,9 +145,13 @@ class Cache:
 
     def verify(self) -> list[str]:
         """Problems of the entries, one sentence each; empty when the cache is sound."""
-        problems = ((folder, self._problem(folder)) for folder in self._all())
-        # What another process evicted meanwhile is no problem.
-        return [f"{folder}: {what}" for folder, what in problems if what and folder.exists()]
+        problems = []
+        for folder in self._all():
+            with _watching(folder) as unchanged:
+                what = self._problem(folder)
+                if what and unchanged():
+                    problems.append(f"{folder}: {what}")
+        return problems
 
     def size_bytes(self) -> int:
         """Size of all contents together."""
@@ -176,6 +172,28 @@ class Cache:
                 total -= size
         with self._guard:
             self._size_seen, self._added = total, 0
+
+    def _checked(self, folder: Path, link: Path | None = None) -> _Entry | None:
+        """Description of a sound entry, now the latest used; a damaged one is removed.
+
+        With ``link`` it is the content linked there that is checked, which nobody can evict.
+        """
+        while folder.exists():
+            with _watching(folder) as unchanged:
+                entry = _described(folder)
+                if entry is not None:
+                    content = folder / entry.file
+                    there = link is None or _linked(content, link)
+                    if there and _sound(link or content, entry):
+                        with suppress(OSError):
+                            os.utime(folder / _DESCRIPTION)
+                        return entry
+                if link is not None:
+                    link.unlink(missing_ok=True)
+                if unchanged():
+                    self._discard(folder)
+                    return None
+        return None
 
     def _problem(self, folder: Path) -> str:
         entry = _described(folder)
@@ -256,7 +274,7 @@ class Cache:
 
     def _discard(self, folder: Path) -> None:
         """Remove an entry, at once for everybody."""
-        with suppress(FileNotFoundError), self._workplace() as place:
+        with suppress(OSError), self._workplace() as place:
             os.rename(folder, place / "entry")
 
     @contextmanager
@@ -352,6 +370,32 @@ def _described(folder: Path) -> _Entry | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return entry if entry.file == Path(str(entry.file)).name else None
+
+
+@contextmanager
+def _watching(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Yield a question: whether the folder is still the one that was there at first.
+
+    It may be evicted, and published anew. The folder is kept open, so its
+    number is not given to another one meanwhile.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield lambda: False
+        return
+    try:
+        first = os.fstat(opened).st_ino
+
+        def unchanged() -> bool:
+            try:
+                return os.stat(folder).st_ino == first
+            except FileNotFoundError:
+                return False
+
+        yield unchanged
+    finally:
+        os.close(opened)
 
 
 def _subfolders(folder: Path) -> list[Path]:
