@@ -193,7 +193,7 @@ def schema() -> None:
 
 
 def doctor() -> None:
-    """Report on the environment: versions, raster drivers, disk, memory.
+    """Report on the environment: versions, drivers, disk, memory, cache, catalogs in reach.
 
     Example: heliopolis doctor
     """

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,11 @@ from odc.geo import CRS
 from heliopolis.config import ACQUIRED, Footprints
 from heliopolis.errors import ConfigError, HeliopolisError
 from heliopolis.grid import metric_crs
+from heliopolis.io.catalogs import PROVIDERS
 from heliopolis.io.raster import raster_grid
+from heliopolis.io.remote.cache import default_cache
+from heliopolis.io.remote.client import Client, OfflineError
+from heliopolis.io.remote.manners import Manners
 from heliopolis.io.vector import read_layer
 from heliopolis.study import Study
 
@@ -155,4 +160,28 @@ def environment() -> tuple[list[str], bool]:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     lines.append(f"cores {os.cpu_count()}, memory {memory:.1f} GB, free disk {free:.1f} GB")
-    return lines, healthy
+    cache = default_cache()
+    lines.append(f"cache of fetched imagery: {cache.size_bytes() / 1e9:.2f} GB")
+    return [*lines, *archives()], healthy
+
+
+#: A catalog that does not answer within this is told to be out of reach [s].
+_REACH_S = 5.0
+
+
+def archives() -> list[str]:
+    """One line for each catalog that is known by name: whether it answers now."""
+    manners = Manners(attempts=1, connect_timeout_s=_REACH_S, read_timeout_s=_REACH_S)
+    client = Client(manners)
+
+    def line(name: str) -> str:
+        try:
+            client.get(PROVIDERS[name].url, what=f"catalog {name}")
+        except OfflineError:
+            return f"catalog {name}: not asked (offline)"
+        except HeliopolisError as error:
+            return f"catalog {name}: out of reach ({error.what})"
+        return f"catalog {name}: answers"
+
+    with ThreadPoolExecutor(len(PROVIDERS)) as pool:
+        return list(pool.map(line, PROVIDERS))

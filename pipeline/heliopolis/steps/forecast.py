@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from pathlib import Path
+from typing import Any
 
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import box
+
+from heliopolis.io.sentinel2 import ASSETS
 from heliopolis.scene import Scene, read_scenes
 from heliopolis.steps.search import search, study_area, tiles
+from heliopolis.steps.thermal import thermal_assets
 from heliopolis.study import Study
 
 #: Seconds of one core for one job of each kind on the machine the demo was timed on, start of
@@ -20,6 +29,12 @@ _SECONDS = {
     "tile": (25.0, 25.0),
     "publish": (10.0, 2.0),
 }
+#: Bytes of a compressed pixel of 16 bits, and of a file whose size the catalog does not tell.
+_BYTES_PER_PIXEL, _WHOLE_BYTES = 1.5, 20e6
+#: Side of a block of a remote raster: as much is fetched beyond the area [pixels].
+_BLOCK = 512
+#: What a line is taken to bring [bytes per second].
+_BYTES_PER_S = 5e6
 
 
 def forecast(study: Study) -> list[str]:
@@ -43,14 +58,23 @@ def _lines(study: Study, folder: Path) -> list[str]:
                 f"{role:9} {s.acquired:%Y-%m-%d %H:%M} UTC  {s.sensor:21} {s.id}" for s in found
             ]
         count = len(scenes["thermal"])
-        size = sum(_bytes(s) for found in scenes.values() for s in found)
-        lines.append(f"read      {size / 1e6:.0f} MB in {count + len(scenes['optical'])} scenes")
+        here, far = _sizes(study, scenes)
+        lines.append(f"read      {here / 1e6:.0f} MB in {count + len(scenes['optical'])} scenes")
+        if far:
+            lines.append(
+                f"fetch     about {far / 1e6:.0f} MB over the network, less what the cache holds "
+                "and scenes that prove cloudy over the area"
+            )
+        seconds += far / _BYTES_PER_S * 2
+        disk += far / 1e6
         seconds += count * sum(_cost("thermal_scene", cells) + _cost("sharpen", cells))
         seconds += sum(_cost("optical_composite", cells) + _cost("composite", cells))
         seconds += sum(_cost("hot_zones", cells))
         disk += cells * (count * 10 + 60)
+    brought = study.config.acquired()
+    lines += [f"fetch     {kind} of the area from {archive}" for kind, archive in brought.items()]
     if study.config.elevation is not None:
-        number = _tiles(study, folder)
+        number = _tiles(study, folder) if not brought else _most_tiles(study)
         side = study.config.roofs.tile_m / study.config.elevation.resolution_m
         lines.append(f"tiles     {number} of {study.config.roofs.tile_m:g} m")
         seconds += number * sum(_cost("tile", side**2 / 1e6))
@@ -65,12 +89,39 @@ def _cost(kind: str, cells: float) -> tuple[float, float]:
     return start, growth * cells
 
 
-def _bytes(scene: Scene) -> float:
-    total = 0.0
-    for asset in scene.item.get("assets", {}).values():
-        path = Path(str(asset.get("href", "")))
-        total += float(asset.get("file:size") or (path.stat().st_size if path.is_file() else 0))
-    return total
+def _sizes(study: Study, scenes: Mapping[str, Sequence[Scene]]) -> tuple[float, float]:
+    """Bytes to read from this machine, and bytes to fetch."""
+    method = study.config.thermal.method if study.config.thermal is not None else "product"
+    here = far = 0.0
+    for role, found in scenes.items():
+        for scene in found:
+            names = tuple(ASSETS) if role == "optical" else thermal_assets(scene, method)
+            for item in scene.items:
+                for asset in (item["assets"][n] for n in names if n in item.get("assets", {})):
+                    href = str(asset["href"]).removeprefix("file://")
+                    if "://" in href:
+                        far += _window_bytes(asset, item, study.bounds_lonlat)
+                    elif Path(href).is_file():
+                        here += Path(href).stat().st_size
+    return here, far
+
+
+def _window_bytes(
+    asset: Mapping[str, Any], item: Mapping[str, Any], bounds: tuple[float, float, float, float]
+) -> float:
+    """Bytes of the blocks of a remote asset that cover the area; an estimate."""
+    shape, transform = asset.get("proj:shape"), asset.get("proj:transform")
+    code = asset.get("proj:epsg") or item.get("properties", {}).get("proj:epsg")
+    if not (shape and transform and code):
+        return float(asset.get("file:size") or _WHOLE_BYTES)
+    rows, columns = int(shape[0]), int(shape[1])
+    whole = float(asset.get("file:size") or rows * columns * _BYTES_PER_PIXEL)
+    grid = GeoBox((rows, columns), Affine(*transform[:6]), f"EPSG:{code}")
+    part = grid.enclosing(box(*bounds, "EPSG:4326").to_crs(f"EPSG:{code}")) & grid
+    if part.is_empty():
+        return 0.0
+    wide = min(columns, part.width + _BLOCK) * min(rows, part.height + _BLOCK)
+    return whole * wide / (rows * columns)
 
 
 def _pinned(study: Study, folder: Path) -> dict[str, list[Scene]]:
@@ -82,6 +133,13 @@ def _pinned(study: Study, folder: Path) -> dict[str, list[Scene]]:
         options={**study.options("search"), "name": study.config.name},
     )
     return read_scenes(folder / "scenes.json")
+
+
+def _most_tiles(study: Study) -> int:
+    """Tiles that touch the study area: at most so many have buildings."""
+    side = study.config.roofs.tile_m
+    west, south, east, north = study.area.boundary.boundingbox.bbox
+    return (ceil(east / side) - floor(west / side)) * (ceil(north / side) - floor(south / side))
 
 
 def _tiles(study: Study, folder: Path) -> int:

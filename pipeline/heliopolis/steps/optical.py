@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from heliopolis.config import LandCover, Optical
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.raster import band_names, raster_grid, read_onto, write_cog
 from heliopolis.io.sentinel2 import ASSETS, read_sentinel2
+from heliopolis.io.stac_load import first_valid, load
+from heliopolis.quality import scl_clear
 from heliopolis.scene import Scene, read_scenes
 from heliopolis.steps.scene_files import opened
 from heliopolis.thermal import optical as indices
 from heliopolis.thermal.planck import coarsen_mean
 
+_LOG = logging.getLogger(__name__)
 _CHUNK = 1024
 
 
@@ -40,7 +44,12 @@ def optical_composite(*, scenes: Path, optical: Path, options: dict[str, Any]) -
     """
     section = Optical.model_validate(options["optical"])
     grid = options_grid(options)
-    found = [opened(scene, grid, ASSETS) for scene in read_scenes(scenes)["optical"]]
+    least = section.stac.min_clear_share if section.stac is not None else 0.0
+    found = [
+        opened(scene, grid, ASSETS)
+        for scene in read_scenes(scenes)["optical"]
+        if _clear_share(scene, grid) >= least
+    ]
     bands: dict[str, xr.DataArray] = {}
     offsets: list[str] = []
     if found:
@@ -67,6 +76,16 @@ def optical_composite(*, scenes: Path, optical: Path, options: dict[str, Any]) -
         "built_from": str(bands["built"].attrs.get("source", "")) if "built" in bands else "",
     }
     write_cog(optical, xr.Dataset(bands), tags=tags)
+
+
+def _clear_share(scene: Scene, grid: GeoBox) -> float:
+    """Share of the study grid that is clear; of a scene behind a network only the mask is read."""
+    masked = opened(scene, grid, ["scl"])
+    parts = [load(part, ["scl"], grid, chunks=_CHUNK) for part in masked.items]
+    scl = first_valid(parts)["scl"]
+    share = float(scl_clear(scl.where(scl > 0)).mean().compute())
+    _LOG.info("%s is clear over %.0f %% of the area", scene.id, 100 * share)
+    return share
 
 
 def _reflectance(

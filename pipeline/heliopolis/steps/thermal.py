@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from heliopolis.quality import dilate, landsat_clear, landsat_cloud
 from heliopolis.scene import Scene, Sensor, read_scenes
 from heliopolis.steps.optical import optical_composite
 from heliopolis.steps.optical import options_grid as grid_of
-from heliopolis.steps.scene_files import opened
+from heliopolis.steps.scene_files import is_remote, opened
 from heliopolis.thermal import composite as compositing
 from heliopolis.thermal import optical as indices
 from heliopolis.thermal import retrieval
@@ -43,6 +44,7 @@ _BARE_SHARE = 0.7
 _CHUNK = 1024
 _PRODUCT = ("lwir11", "qa")
 _RTE = ("trad", "urad", "drad", "atran", "emis")
+_LOG = logging.getLogger(__name__)
 __all__ = ["composite", "optical_composite", "sharpen", "thermal_scene"]
 _CARRIED = ("native_resolution_m", "acquired", "sensor", "simulated", "clear_share", "scene",
             "overpass", "retrieval")  # fmt: skip
@@ -57,10 +59,9 @@ def thermal_scene(*, scenes: Path, coarse: Path, scene: str, options: dict[str, 
     """
     thermal = Thermal.model_validate(options["thermal"])
     grid = grid_of(options)
-    pinned = _pinned(scenes, scene)
-    one = opened(pinned, _reach(pinned, grid), _needed(pinned, thermal.method))
+    one = _fetched(_pinned(scenes, scene), grid, thermal)
     if one.sensor is Sensor.LANDSAT_L2:
-        cells, share, native = _landsat(one, grid, thermal.method)
+        cells, share, native = _landsat(one, grid, thermal)
     elif one.sensor is Sensor.SLSTR_LST:
         cells, share, native = _slstr(one, grid)
     elif one.sensor is Sensor.LST_RASTER:
@@ -89,7 +90,20 @@ def _pinned(scenes: Path, name: str) -> Scene:
                      remedy="Run the search again")  # fmt: skip
 
 
-def _needed(scene: Scene, method: str) -> tuple[str, ...]:
+def _fetched(scene: Scene, grid: GeoBox, thermal: Thermal) -> Scene:
+    """The scene with its files at hand; of a cloudy one behind a network the mask alone."""
+    reach = _reach(scene, grid)
+    needed = thermal_assets(scene, thermal.method)
+    if scene.sensor is Sensor.LANDSAT_L2 and is_remote(scene, needed):
+        masked = opened(scene, reach, ["qa_pixel"])
+        _, share = _landsat_clear(LandsatScene.from_items(masked.items), grid)
+        if share < thermal.min_clear_share:
+            _LOG.info("%s is cloudy over the area: only its mask is fetched", scene.id)
+            return masked
+    return opened(scene, reach, needed)
+
+
+def thermal_assets(scene: Scene, method: str) -> tuple[str, ...]:
     """Assets of a thermal scene that are read, where it has them."""
     if scene.sensor is Sensor.LANDSAT_L2:
         return ("qa_pixel", *(_PRODUCT if method == "product" else (*_RTE, "emsd", "mtl")))
@@ -135,16 +149,26 @@ def landsat_kelvin(source: LandsatScene, grid: GeoBox, method: str, chunks: int)
     return retrieval.rte(trad, urad, drad, atran, emis, k1, k2, emsd)
 
 
-def _landsat(scene: Scene, grid: GeoBox, method: str) -> tuple[xr.Dataset, float, float]:
+def _landsat(scene: Scene, grid: GeoBox, thermal: Thermal) -> tuple[xr.Dataset, float, float]:
     coarse, fine, factor = _samples(grid, LANDSAT_M)
     source = LandsatScene.from_items(scene.items)
+    clear, share = _landsat_clear(source, grid)
+    if is_remote(scene, thermal_assets(scene, thermal.method)):
+        nothing = wrap_xr(np.full(coarse.shape, np.nan, dtype="float32"), coarse)
+        return xr.Dataset({"lst_k": nothing, "sd_k": nothing}), share, LANDSAT_M
+    lst, sd = landsat_kelvin(source, fine, thermal.method, _CHUNK)
+    cells = _averaged(lst.where(clear), sd.where(clear), factor, coarse).compute()
+    return cells, share, LANDSAT_M
+
+
+def _landsat_clear(source: LandsatScene, grid: GeoBox) -> tuple[xr.DataArray, float]:
+    """Clear samples, and their share of the study grid."""
+    _, fine, factor = _samples(grid, LANDSAT_M)
     source.require(["qa_pixel"], "the cloud mask")
-    lst, sd = landsat_kelvin(source, fine, method, _CHUNK)
     words = source.read(["qa_pixel"], fine, chunks=_CHUNK)["qa_pixel"]
     clear = landsat_clear(words) & ~dilate(landsat_cloud(words), factor)
-    cells = _averaged(lst.where(clear), sd.where(clear), factor, coarse).compute()
     inside = clear[: _rows(grid, fine), : _columns(grid, fine)]
-    return cells, float(inside.mean().compute()), LANDSAT_M
+    return clear, float(inside.mean().compute())
 
 
 def _rows(grid: GeoBox, fine: GeoBox) -> int:
