@@ -75,6 +75,8 @@ class LandsatScene:
         Path or URL of the MTL file, None where there is none.
     parts
         Further scenes of the same overpass; where they overlap the earlier one wins.
+    old_quality
+        Whether the file of ``qa_pixel`` is a BQA, as before Collection 2.
     """
 
     name: str
@@ -82,10 +84,11 @@ class LandsatScene:
     encoding: Mapping[str, Mapping[str, float]]
     mtl: str | None
     parts: tuple[LandsatScene, ...] = ()
+    old_quality: bool = False
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> LandsatScene:
-        """From a STAC item whose assets are named as in `BANDS`, and ``mtl``."""
+        """From a STAC item whose assets are named as in `BANDS`, ``mtl`` and ``bqa``."""
         assets: Mapping[str, Any] = item.get("assets", {})
         level1 = str(item.get("properties", {}).get("landsat:correction", "")).startswith("L1")
         # Level-1 products call radiances at the sensor red, nir08 and so on: not what is meant.
@@ -96,9 +99,11 @@ class LandsatScene:
         ]
         files = {key: local_path(str(assets[key]["href"])) for key in keys}
         encoding = {key: _encoding(assets[key]) for key in keys}
-        metadata = next((key for key in ("mtl", "mtl.json", "mtl.txt") if key in assets), None)
-        mtl = local_path(str(assets[metadata]["href"])) if metadata else None
-        return cls(str(item.get("id", "scene")), files, encoding, mtl)
+        old = "bqa" in assets and _QUALITY not in files
+        if old:
+            files[_QUALITY] = local_path(str(assets["bqa"]["href"]))
+        mtl = local_path(str(assets["mtl"]["href"])) if "mtl" in assets else None
+        return cls(str(item.get("id", "scene")), files, encoding, mtl, old_quality=old)
 
     @classmethod
     def from_items(cls, items: Sequence[Mapping[str, Any]]) -> LandsatScene:
@@ -131,7 +136,9 @@ class LandsatScene:
                 remedy="Give each scene its own folder: " + ", ".join(sorted(names)[:4]),
             )
         metadata = sorted(folder.glob("*MTL.json")) + sorted(folder.glob("*MTL.txt"))
-        return cls(names.pop(), files, {}, str(metadata[0]) if metadata else None)
+        old = _QUALITY in files and _suffix(files[_QUALITY]) == _OLD_QUALITY
+        mtl = str(metadata[0]) if metadata else None
+        return cls(names.pop(), files, {}, mtl, old_quality=old)
 
     @property
     def grid(self) -> GeoBox:
@@ -184,8 +191,8 @@ class LandsatScene:
     def _decoded(self, key: str, numbers: xr.DataArray) -> xr.DataArray:
         """Numbers as stored to physical units."""
         band, told = BANDS[key], self.encoding.get(key, {})
-        if key == _QUALITY and _suffix(self.files[key]) == _OLD_QUALITY:
-            return self._old_quality(numbers)
+        if key == _QUALITY and self.old_quality:
+            return self._quality_of_bqa(numbers)
         scale, offset = told.get("scale", band.scale), told.get("offset", band.offset)
         if not {"scale", "offset"} & set(told):
             with open_dataset(self.files[key]) as source:
@@ -197,10 +204,10 @@ class LandsatScene:
         out.attrs = {"units": band.units}
         return out
 
-    def _old_quality(self, words: xr.DataArray) -> xr.DataArray:
+    def _quality_of_bqa(self, words: xr.DataArray) -> xr.DataArray:
         path = Path(self.files[_QUALITY])
-        collection = bqa_collection(path, self.metadata() if self.mtl is not None else {})
-        if collection != 1:
+        metadata = self.metadata() if self.mtl is not None else {}
+        if 1 not in (bqa_collection(name, metadata) for name in (path.name, self.name + "_")):
             raise InputError(
                 "the quality band is older than Collection 1 and has no cloud shadow",
                 where=str(path),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -22,9 +21,9 @@ _CLOUD_BIT = 4
 _PRODUCT = re.compile(r"L[A-Z]\d{2}_L1[A-Z]{2}_\d{6}_\d{8}_\d{8}_(\d{2})_")
 
 
-def bqa_collection(path: Path, metadata: Mapping[str, str]) -> int | None:
-    """Collection of a BQA file by the product's name or the MTL; None before Collection 1."""
-    match = _PRODUCT.search(path.name)
+def bqa_collection(name: str, metadata: Mapping[str, str]) -> int | None:
+    """Collection of a BQA file called ``name``, by it or by the MTL; None before Collection 1."""
+    match = _PRODUCT.search(name)
     told = match.group(1) if match else metadata.get("COLLECTION_NUMBER", "")
     return int(told) if str(told).isdigit() else None
 

@@ -21,8 +21,8 @@ _SCALE = 1e-4
 #: Brighter than this is no surface; clouds are masked [reflectance].
 _BRIGHTEST = 1.5
 #: Windows along each side of the grid, and their side [cells], that the offset is judged on.
-_WINDOWS = 4
-_WINDOW = 128
+_WINDOWS = 3
+_WINDOW = 192
 
 
 def read_sentinel2(
@@ -38,7 +38,7 @@ def read_sentinel2(
     pixel is clear by the scene classification (`heliopolis.quality.scl_clear`). Where several
     items of the scene cover a cell, the first one that has a value gives it.
 
-    The numbers stay lazy with ``chunks``, but for a few windows of at most 512 x 512 cells
+    The numbers stay lazy with ``chunks``, but for a few windows of at most 576 x 576 cells
     together, which are read at once to see whether the offset of the processing baseline is
     still in them (`heliopolis.io.boa_offset`).
 
@@ -119,7 +119,8 @@ def _with_nodata(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _attributes(asset: Mapping[str, Any], offset: BoaOffset) -> dict[str, Any]:
     named = [band.get("name") for band in asset.get("eo:bands") or asset.get("bands") or ()]
-    source = {"source_band": str(named[0])} if named and named[0] else {}
+    name = (named and named[0]) or asset.get("heliopolis:source_name")
+    source = {"source_band": str(name)} if name else {}
     return {"units": "1", "boa_offset_from": offset.decided_by, **source}
 
 
@@ -135,16 +136,13 @@ def _offsets(item: Mapping[str, Any], grid: GeoBox, bands: Sequence[str]) -> dic
 
 def _windows(grid: GeoBox) -> list[GeoBox]:
     """Windows spread evenly over the grid; all of it where it is small."""
-    rows, columns = (_starts(length) for length in grid.shape)
-    return [
-        grid[top : min(top + _WINDOW, grid.height), left : min(left + _WINDOW, grid.width)]
-        for top in rows
-        for left in columns
-    ]
+    rows, columns = (_spans(length) for length in grid.shape)
+    return [grid[row, column] for row in rows for column in columns]
 
 
-def _starts(length: int) -> list[int]:
-    count = min(_WINDOWS, -(-length // _WINDOW))
-    if count * _WINDOW >= length:
-        return [index * _WINDOW for index in range(count)]
-    return [round(index * (length - _WINDOW) / (count - 1)) for index in range(count)]
+def _spans(length: int) -> list[slice]:
+    if length <= _WINDOWS * _WINDOW:
+        return [slice(0, length)]
+    middles = [(index + 0.5) * length / _WINDOWS for index in range(_WINDOWS)]
+    starts = [round(middle - _WINDOW / 2) for middle in middles]
+    return [slice(start, start + _WINDOW) for start in starts]

@@ -80,11 +80,6 @@ def item_files(item: Mapping[str, Any]) -> dict[str, Path]:
     """The same from a STAC item with our asset names (the keys of `FILES`)."""
     assets = item.get("assets", {})
     found = {key: Path(local_path(str(assets[key]["href"]))) for key in FILES if key in assets}
-    for asset in assets.values():
-        path = Path(local_path(str(asset.get("href", ""))))
-        for key, name in FILES.items():
-            if path.name == name:
-                found.setdefault(key, path)
     _complete(found, str(item.get("id")))
     return found
 

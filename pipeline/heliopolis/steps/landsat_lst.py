@@ -10,9 +10,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import ConfigError, InputError
+from heliopolis.io.catalogs.door import enter, from_disk, sensor_of
 from heliopolis.io.landsat import LandsatScene
 from heliopolis.io.raster import read_onto, write_cog
 from heliopolis.quality import dilate, landsat_clear, landsat_cloud
+from heliopolis.scene import Sensor
 from heliopolis.steps.thermal import celsius, landsat_kelvin
 from heliopolis.thermal import retrieval
 from heliopolis.thermal.emissivity import ndvi, ndvi_threshold
@@ -82,11 +84,11 @@ def _opened(item: Path) -> LandsatScene:
     except (OSError, ValueError) as error:
         raise InputError("the STAC item cannot be read", where=str(item),
                          remedy="Give a folder, or the item's JSON") from error  # fmt: skip
-    for asset in record.get("assets", {}).values():
-        href = str(asset.get("href", ""))
-        if href and "://" not in href and not Path(href).is_absolute():
-            asset["href"] = str((item.parent / href).resolve())
-    return LandsatScene.from_item(record)
+    sensor = sensor_of(record) or Sensor.LANDSAT_L2
+    if sensor not in (Sensor.LANDSAT_L2, Sensor.LANDSAT_L1):
+        raise InputError(f"the item is of {sensor}, not of Landsat", where=str(item))
+    own = enter(record, sensor, catalog=str(item), resolve=from_disk(item.parent))
+    return LandsatScene.from_item(own)
 
 
 def _raster(path: Path, grid: GeoBox) -> xr.DataArray:

@@ -163,3 +163,16 @@ def test_quality_before_collection_1_is_refused(tmp_path):
     assert np.isfinite(scene.read(["l1_b10"], GRID)["l1_b10"]).all()
     with pytest.raises(InputError, match="older than Collection 1"):
         scene.read(["qa_pixel"], GRID)
+
+
+def test_old_quality_of_an_item_is_known_by_its_asset(tmp_path):
+    write(tmp_path / "copy.tif", np.full((10, 10), 2720))
+    item = {
+        "id": "LC08_L1TP_195025_20130707_20170503_01_T1",
+        "properties": {"landsat:correction": "L1TP"},
+        "assets": {"bqa": {"href": str(tmp_path / "copy.tif")}},
+    }
+    read = LandsatScene.from_item(item).read(["qa_pixel"], GRID)["qa_pixel"]
+    assert landsat_clear(read).all()
+    with pytest.raises(InputError, match="older than Collection 1"):
+        LandsatScene.from_item({**item, "id": "LC81950252013188LGN00"}).read(["qa_pixel"], GRID)
