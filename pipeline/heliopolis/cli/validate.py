@@ -18,6 +18,7 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "simulated": (("simulated", "score_simulated", True),),
     "sharpening": (("sharpening", "score_muenster", False),),
     "landsat-st": (("landsat_st", "score_rte", False),),
+    "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
     "yield": (
         ("solar", "score_pvgis", False),

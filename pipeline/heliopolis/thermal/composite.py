@@ -10,24 +10,27 @@ the same whatever the chunks, so that the result does not depend on them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from heliopolis.errors import InputError
+from heliopolis.thermal.composite_error import composite_error, error_parts
+from heliopolis.thermal.lattice import lattice
+from heliopolis.thermal.planck import from_linear, to_linear
+
 Array = NDArray[Any]
 #: Share of a date's error variance that comes back on every date: emissivity, and the
 #: predictors that sharpened all of them.
 CORRELATED_SHARE = 0.5
-#: Pixels of the lattice, at most.
-MAX_SAMPLES = 160_000
 _ROUNDS = 4
-#: Variance of a median of n normal values over that of their mean.
-_MEDIAN_FACTOR = math.pi / 2
+Statistic = Literal["median", "mean"]
+Represents = Literal["dates", "season"]
 
 
 def date_levels(lst_k: xr.DataArray, reference: xr.DataArray | None = None) -> xr.Dataset:
@@ -45,31 +48,37 @@ def date_levels(lst_k: xr.DataArray, reference: xr.DataArray | None = None) -> x
     Dataset
         ``level``: what a date adds to every place [K] (time); ``spread``: spatial standard
         deviation of the date, robust [K] (time); ``reference``: median over the reference
-        pixels of the composite [K], and ``centre``: median of the levels [K] (time, both the same
-        on all dates).
+        pixels of the composite [K], ``centre``: median of the levels [K], and ``scatter``: standard
+        deviation of a place from date to date once the levels are out [K] (time, these three the
+        same on all dates).
     """
-    sample = _lattice(_one_time_chunk(lst_k))
+    sample = lattice(_one_time_chunk(lst_k))
     mask = xr.ones_like(lst_k.isel(time=0), dtype=bool) if reference is None else reference
     rows = xr.apply_ufunc(
-        _polish, sample, _lattice(mask.astype(bool)),
+        _polish, sample, lattice(mask.astype(bool)),
         input_core_dims=[["time", "y", "x"], ["y", "x"]], output_core_dims=[["what", "time"]],
         dask="parallelized", output_dtypes=["float64"], join="override",
-        dask_gufunc_kwargs={"output_sizes": {"what": 4}},
+        dask_gufunc_kwargs={"output_sizes": {"what": 5}},
     )  # fmt: skip
-    names = ("level", "spread", "reference", "centre")
+    names = ("level", "spread", "reference", "centre", "scatter")
     return xr.Dataset({n: _named(rows.isel(what=i), "K") for i, n in enumerate(names)})
 
 
 def composite(
     lst_k: xr.DataArray,
-    sd_k: xr.DataArray,
+    sd_k: xr.DataArray | None,
     effective_resolution_m: Sequence[float],
     reference: xr.DataArray | None = None,
     *,
     levels: xr.Dataset | None = None,
     correlated_share: float = CORRELATED_SHARE,
+    sd_random_k: xr.DataArray | None = None,
+    sd_systematic_k: xr.DataArray | None = None,
+    statistic: Statistic = "median",
+    represents: Represents = "dates",
+    overpass: Sequence[str] | None = None,
 ) -> xr.Dataset:
-    """Composite of a stack of dates.
+    """Composite of a stack of dates of one time of day.
 
     Parameters
     ----------
@@ -83,37 +92,100 @@ def composite(
     levels
         Outcome of `date_levels` on the same stack and reference, where it is known already.
     correlated_share
-        Share of the variance that all dates have in common, 0..1.
+        Share of the variance that all dates have in common, 0..1; for ``sd_k`` only.
+    sd_random_k, sd_systematic_k
+        In the place of ``sd_k`` (None then): the parts of the error that are new on each date,
+        and that come back on every date [K], dims of ``lst_k``.
+    statistic
+        ``median``, or ``mean``: of T^4, so that the energy that leaves the place is kept.
+    represents
+        ``dates``: these dates, so that only what clouds hide of them makes an error of
+        sampling; ``season``: a season of which these dates are a sample.
+    overpass
+        ``day`` or ``night`` of each date; a mixture is refused.
 
     Returns
     -------
     Dataset
-        ``lst_median`` [K], ``lst_sd`` [K], ``anomaly`` [K], ``n_obs``, ``effective_resolution``
-        [m], ``persistence`` (share of the clear dates on which the place is hotter than the
-        area's level by more than the date's spatial standard deviation), dims (y, x).
+        ``lst_median`` [K] (of the statistic that was asked for), ``lst_sd`` [K],
+        ``lst_sd_random``, ``lst_sd_systematic`` [K] (its two parts), ``anomaly`` [K],
+        ``n_obs``, ``effective_resolution`` [m], ``persistence`` (share of the clear dates on
+        which the place is hotter than the area's level by more than the date's spatial standard
+        deviation), dims (y, x).
     """
-    lst_k, sd_k = (_one_time_chunk(array) for array in (lst_k, sd_k))
+    _one_time_of_day(overpass)
+    lst_k = _one_time_chunk(lst_k)
+    random, systematic = (
+        _one_time_chunk(part)
+        for part in error_parts(sd_k, sd_random_k, sd_systematic_k, correlated_share)
+    )
     if levels is None:
         levels = date_levels(lst_k, reference)
     centre = levels["centre"].isel(time=0)
     detrended = lst_k - levels["level"] + centre
     seen = lst_k.notnull()
     count = seen.sum(dim="time")
-    median = detrended.where(count > 0, 0.0).median("time").where(count > 0)
+    middle = _middle(detrended, count, statistic)
+    by_date, always = composite_error(
+        detrended, random, systematic, count,
+        levels["scatter"].isel(time=0) ** 2, statistic, represents,
+    )  # fmt: skip
     zero = levels["reference"].isel(time=0)
     hot = ((detrended - centre) > levels["spread"]).where(seen)
     resolution = xr.DataArray(np.asarray(effective_resolution_m, dtype="float32"), dims="time")
     mean_resolution = (seen * resolution).sum(dim="time") / count.where(count > 0)
     return xr.Dataset(
         {
-            "lst_median": _named(median, "K"),
-            "lst_sd": _named(_sigma(detrended, sd_k, count, correlated_share), "K"),
-            "anomaly": _named(median - zero, "K"),
+            "lst_median": _named(middle, "K"),
+            "lst_sd": _named((by_date**2 + always**2) ** 0.5, "K"),
+            "lst_sd_random": _named(by_date, "K"),
+            "lst_sd_systematic": _named(always, "K"),
+            "anomaly": _named(middle - zero, "K"),
             "n_obs": _named(count, "1"),
             "effective_resolution": _named(mean_resolution, "m"),
             "persistence": _named(hot.mean("time"), "1"),
         }
     )
+
+
+def solar_hour(acquired: datetime, longitude_deg: float) -> float:
+    """Mean solar time of an aware moment [h], 0..24.
+
+    >>> from datetime import UTC
+    >>> solar_hour(datetime(2025, 6, 21, 10, 40, tzinfo=UTC), 7.5)
+    11.166666666666666
+    """
+    at = acquired.astimezone(UTC)
+    return (at.hour + at.minute / 60 + at.second / 3600 + longitude_deg / 15.0) % 24.0
+
+
+def within_hours(hours: Sequence[float], window: tuple[float, float]) -> list[int]:
+    """Positions of the hours that lie in a window, which may pass midnight.
+
+    >>> within_hours([1.0, 11.2, 23.5], (22.0, 4.0))
+    [0, 2]
+    """
+    first, last = window
+    if first <= last:
+        return [i for i, hour in enumerate(hours) if first <= hour <= last]
+    return [i for i, hour in enumerate(hours) if hour >= first or hour <= last]
+
+
+def _one_time_of_day(overpass: Sequence[str] | None) -> None:
+    kinds = sorted(set(overpass or ()))
+    if len(kinds) > 1:
+        raise InputError(
+            "a composite of " + " and ".join(kinds) + " has no meaning",
+            where="composite",
+            remedy="Make one composite for the dates of the day and one for those of the night",
+        )
+
+
+def _middle(detrended: xr.DataArray, count: xr.DataArray, statistic: str) -> xr.DataArray:
+    """Median or mean of T^4, as a temperature [K]; NaN where there is no date."""
+    linear = to_linear(detrended.astype("float64")).where(count > 0, 0.0)
+    made = linear.median("time") if statistic == "median" else linear.mean("time")
+    return from_linear(made.where(count > 0))
 
 
 def _named(array: xr.DataArray, units: str) -> xr.DataArray:
@@ -126,35 +198,8 @@ def _one_time_chunk(array: xr.DataArray) -> xr.DataArray:
     return array.chunk({"time": -1}) if array.chunks is not None else array
 
 
-def _sigma(
-    detrended: xr.DataArray, sd_k: xr.DataArray, count: xr.DataArray, share: float
-) -> xr.DataArray:
-    """Error of the median [K]: a common part, and a part that shrinks with the dates.
-
-    The latter is the larger of what the dates state and of what they show by their scatter.
-    """
-    some = count.where(count > 0)
-    stated = (sd_k**2).where(detrended.notnull()).sum(dim="time") / some
-    scatter = (
-        detrended.var("time", ddof=1).where(count > 2, 0.0)
-        if (detrended.sizes["time"] > 2)
-        else xr.zeros_like(stated)
-    )
-    alone = np.maximum((1.0 - share) * stated, scatter)
-    factor = xr.where(count > 2, _MEDIAN_FACTOR, 1.0)
-    return np.sqrt(share * stated + factor * alone / some)
-
-
-def _lattice(array: xr.DataArray) -> xr.DataArray:
-    """Every s-th pixel along y and x, in one chunk."""
-    pixels = array.sizes["y"] * array.sizes["x"]
-    step = max(1, math.ceil(math.sqrt(pixels / MAX_SAMPLES)))
-    sample = array.isel(y=slice(None, None, step), x=slice(None, None, step))
-    return sample.chunk(-1) if sample.chunks is not None else sample
-
-
 def _polish(stack: Array, mask: NDArray[np.bool_]) -> Array:
-    """Median polish of (time, y, x): rows of `date_levels`, (4, time)."""
+    """Median polish of (time, y, x): rows of `date_levels`, (5, time)."""
     flat = stack.reshape(stack.shape[0], -1).astype("float64")
     some = np.isfinite(flat).any(axis=0)
     flat, chosen = flat[:, some], mask.ravel()[some]
@@ -167,8 +212,12 @@ def _polish(stack: Array, mask: NDArray[np.bool_]) -> Array:
     low, high = (np.array([_quantile(row, q) for row in left]) for q in (0.16, 0.84))
     place = _nanmedian(left, axis=0) + np.median(level)
     zero = _quantile(place[chosen] if chosen.any() else place, 0.5)
+    often = np.isfinite(left).sum(axis=0) > 2
+    scatter = np.sqrt(np.nanvar(left[:, often], axis=0, ddof=1).mean()) if often.any() else 0.0
     same = np.ones(level.shape)
-    return np.stack([level, (high - low) / 2.0, zero * same, np.median(level) * same])
+    return np.stack(
+        [level, (high - low) / 2.0, zero * same, np.median(level) * same, scatter * same]
+    )
 
 
 def _nanmedian(values: Array, axis: int) -> Array:

@@ -1,9 +1,18 @@
+from datetime import UTC, datetime
+
 import dask
 import numpy as np
 import pytest
 import xarray as xr
 
-from heliopolis.thermal.composite import composite, vegetation_reference
+from heliopolis.errors import InputError
+from heliopolis.thermal.composite import (
+    composite,
+    solar_hour,
+    vegetation_reference,
+    within_hours,
+)
+from heliopolis.thermal.composite_error import RANDOM_K, split_sigma
 
 WEATHER = np.array([-6.0, -2.0, 0.0, 3.0, 7.0])
 
@@ -95,3 +104,77 @@ def test_reference_is_vegetation_of_the_outskirts():
     nothing, text = vegetation_reference(green & False, water, built, 10.0)
     assert nothing is None
     assert "whole area" in text
+
+
+def _errors(lst, random, systematic):
+    like = xr.ones_like(lst)
+    return {"sd_random_k": like * random, "sd_systematic_k": like * systematic}
+
+
+def test_stated_sigma_of_a_composite_is_that_of_its_errors():
+    rng = np.random.default_rng(8)
+    shape = (100, 120)
+    place = 300.0 + 4.0 * rng.standard_normal(shape)
+    answer = 0.8 * rng.standard_normal((7, *shape))  # how a place answers to each day: real
+    true = place + WEATHER[[0, 1, 2, 3, 4, 1, 3], None, None] + answer
+    seen = true + 0.6 * rng.standard_normal(true.shape) + 0.5 * rng.standard_normal(shape)
+    clouds = rng.random(true.shape) < 0.35
+    lst = xr.DataArray(np.where(clouds, np.nan, seen), dims=("time", "y", "x"))
+    made = composite(lst, None, [90.0] * 7, **_errors(lst, 0.6, 0.5))
+    level = np.median(true - np.median(true, axis=0), axis=(1, 2))
+    target = np.median(true - level[:, None, None], axis=0)
+    error = (made["lst_median"].values - target) - np.nanmedian(made["lst_median"].values - target)
+    sigma = made["lst_sd"].values
+    for count in (1, 2, 3, 4, 5, 6, 7):
+        here = made["n_obs"].values == count
+        if here.sum() < 800:
+            continue
+        z = np.abs(error[here]) / sigma[here]
+        assert 0.63 < np.mean(z < 1) < 0.74, count
+        assert 0.92 < np.mean(z < 2) < 0.98, count
+    season = composite(lst, None, [90.0] * 7, represents="season", **_errors(lst, 0.6, 0.5))
+    full = made["n_obs"].values == 7
+    assert (season["lst_sd"].values[full] > sigma[full]).all()
+    np.testing.assert_allclose(made["lst_sd_systematic"].values[full], 0.5, rtol=1e-5)
+
+
+def test_errors_come_whole_or_in_two_parts(stack):
+    _, lst, sd = stack
+    whole = run(lst, sd, correlated_share=0.5)
+    parts = run(lst, None, **_errors(lst, 1.5 * 0.5**0.5, 1.5 * 0.5**0.5))
+    np.testing.assert_allclose(whole["lst_sd"], parts["lst_sd"], rtol=1e-4)
+    for wrong in ({"sd_random_k": sd}, {"sd_systematic_k": sd}, {}):
+        with pytest.raises(InputError, match="two parts"):
+            run(lst, None, **wrong)
+    with pytest.raises(InputError, match="two parts"):
+        run(lst, sd, sd_random_k=sd)
+    random, systematic = split_sigma(sd)
+    np.testing.assert_allclose(random**2 + systematic**2, sd**2, rtol=1e-5)
+    assert float(random.max()) == pytest.approx(RANDOM_K)
+    assert float(split_sigma(sd * 0.1)[1].max()) == 0.0
+
+
+def test_day_and_night_are_never_mixed(stack):
+    _, lst, sd = stack
+    with pytest.raises(InputError, match="day and night"):
+        run(lst, sd, overpass=["day", "day", "night", "day", "day"])
+    assert run(lst, sd, overpass=["night"] * 5)["n_obs"].max() == 5
+
+
+def test_mean_keeps_the_energy():
+    values = np.array([280.0, 320.0])[:, None, None] * np.ones((2, 4, 4))
+    values[:, 0, 0] = 320.0, 280.0
+    lst = xr.DataArray(values, dims=("time", "y", "x"))
+    made = composite(lst, xr.ones_like(lst), [1.0, 1.0], statistic="mean")
+    # The corner had the weather the other way round: 340 and 260 K once the levels are out.
+    warm, cold = 340.0, 260.0
+    assert made["lst_median"].values[0, 0] == pytest.approx(((warm**4 + cold**4) / 2) ** 0.25)
+    assert made["lst_median"].values[2, 2] == pytest.approx(300.0)
+
+
+def test_hours():
+    at = datetime(2025, 6, 21, 10, 40, tzinfo=UTC)
+    assert solar_hour(at, 7.5) == pytest.approx(11.1667, abs=1e-3)
+    assert solar_hour(datetime(2025, 6, 21, 23, 30, tzinfo=UTC), 15.0) == pytest.approx(0.5)
+    assert within_hours([9.0, 10.5, 13.0], (10.0, 12.0)) == [1]
+    assert within_hours([23.0, 1.0, 12.0], (22.0, 4.0)) == [0, 1]
