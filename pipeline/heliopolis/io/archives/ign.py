@@ -38,7 +38,9 @@ POINT_INDEXES = (
 #: Buildings that are not there, or have no roof.
 ABSENT = ("En projet", "En construction", "En ruine")
 _NODATA = -9999.0
-_KM = re.compile(r"LHD_[A-Z]{3}_(\d{4})[_-](\d{4})_")
+_KM = re.compile(r"LHD_[A-Z]{3}_(\d{4})_(\d{4})_")
+#: Some names in the index have a dash where the file has an underscore.
+_DASH = re.compile(r"(LHD_[A-Z]{3}_\d{4})-(\d{4}_)")
 _PRODUCTS = {"dsm": "MNS", "dtm": "MNT"}
 
 
@@ -130,7 +132,7 @@ class Ign:
     def _points(self, order: Order, crs: str) -> Delivery:
         tiles: dict[tuple[int, int], tuple[str, PointTile]] = {}
         for feature, address in self._index(order, crs):
-            url = address.replace("http://", "https://", 1)
+            url = _DASH.sub(r"\1_\2", address.replace("http://data.geopf", "https://data.geopf"))
             named = _KM.search(url)
             if named is None:
                 continue
