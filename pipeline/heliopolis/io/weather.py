@@ -230,7 +230,7 @@ def _read_epw(path: Path, text: str) -> Weather:
 
 
 def _read_pvgis_json(path: Path, text: str) -> Weather:
-    """PVGIS hourly or TMY, JSON."""
+    """PVGIS hourly or TMY, JSON; hours on a plane of slope 0 are those of the horizontal."""
     try:
         record = json.loads(text)
         outputs = record["outputs"]
@@ -240,7 +240,12 @@ def _read_pvgis_json(path: Path, text: str) -> Weather:
     except (ValueError, KeyError) as error:
         raise _unknown(path, "it is not PVGIS JSON of an hourly series or a TMY") from error
     offset = float(place.get("irradiance_time_offset", 0.0))
-    return _pvgis(path, table, place.get("latitude"), place.get("longitude"), offset)
+    weather = _pvgis(path, table, place.get("latitude"), place.get("longitude"), offset)
+    fixed = record["inputs"].get("mounting_system", {}).get("fixed", {})
+    if weather.in_plane and fixed.get("slope", {}).get("value") == 0:
+        flat = weather.data.rename(columns={"gb_i": "bhi", "gd_i": "dhi"}).drop(columns="gr_i")
+        weather = replace(weather, data=flat.assign(ghi=flat["bhi"] + flat["dhi"]))
+    return weather
 
 
 def _read_csv(path: Path, text: str) -> Weather:

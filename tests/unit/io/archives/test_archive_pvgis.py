@@ -68,7 +68,11 @@ def test_hours_of_chosen_years(web: Any, store: Any, tmp_path: Path) -> None:
         for t in times
     ]  # fmt: skip
     record = {
-        "inputs": {"location": {"latitude": 45.0, "longitude": 8.0}, "meteo_data": METEO},
+        "inputs": {
+            "location": {"latitude": 45.0, "longitude": 8.0},
+            "meteo_data": METEO,
+            "mounting_system": {"fixed": {"slope": {"value": 0, "optimal": False}}},
+        },
         "outputs": {"hourly": rows},
     }
     web.routes["/api/v5_3/seriescalc"] = lambda _: json.dumps(record).encode()
@@ -84,6 +88,10 @@ def test_hours_of_chosen_years(web: Any, store: Any, tmp_path: Path) -> None:
     assert (asked["STARTYEAR"], asked["ENDYEAR"], asked["COMPONENTS"]) == ("2020", "2020", "1")
     weather = read_weather(tmp_path / "h.json")
     assert len(weather.data) == 8784 and weather.times[0].minute == 10
+    # On a plane of slope 0: beam, diffuse and global of the horizontal.
+    first = weather.data.iloc[0]
+    assert (first["bhi"], first["dhi"], first["ghi"]) == (300.0, 100.0, 400.0)
+    assert not weather.in_plane
 
 
 def test_hours_without_years_are_refused(store: Any, tmp_path: Path) -> None:
