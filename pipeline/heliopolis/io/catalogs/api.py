@@ -16,16 +16,15 @@ from pystac.link import Link
 from pystac_client.stac_api_io import StacApiIO
 
 from heliopolis.errors import InputError
-from heliopolis.io.catalogs.door import enter, from_network
+from heliopolis.io.catalogs.door import enter, from_network, is_item
 from heliopolis.io.catalogs.providers import PROVIDERS, SENSORS, Provider, own_names
 from heliopolis.io.catalogs.query import Query
 from heliopolis.io.catalogs.selection import choose
-from heliopolis.io.remote.client import Client, CorruptError, OfflineError, RemoteError
+from heliopolis.io.remote.client import Client, CorruptError, OfflineError, RemoteError, bare
 from heliopolis.scene import Scene, Sensor
 
 _LOG = logging.getLogger(__name__)
 _JSON = {"accept": "application/geo+json, application/json"}
-_PAGE = 100
 #: Footprints of Sentinel-3 are wrong by up to the width of a granule: a service that compares
 #: them with the area is asked for this much more around it [deg].
 _SWATH_DEG = 5.0
@@ -77,12 +76,12 @@ class ClientIO(StacApiIO):
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
         """Pages of a search; an empty page in between does not end it, a circle does."""
-        page = self.read_json(url, method=method, parameters=parameters)
+        page = self._page(self.read_json(url, method=method, parameters=parameters), url)
         seen: set[str] = set()
         empty = 0
         while True:
             yield page
-            following = next((k for k in page.get("links", []) if k.get("rel") == "next"), None)
+            following = next((k for k in page.get("links", []) if _leads_on(k)), None)
             empty = 0 if page.get("features") else empty + 1
             if following is None or empty == _EMPTY_PAGES:
                 return
@@ -90,11 +89,28 @@ class ClientIO(StacApiIO):
             if mark in seen:
                 raise RemoteError(
                     "The pages of the answer go round in a circle",
-                    where=self._what,
+                    where=f"{self._what}, {bare(url)}",
                     remedy="Use another catalog, and tell the keeper of this one",
                 )
             seen.add(mark)
-            page = self.read_json(Link.from_dict(following), parameters=parameters)
+            page = self._page(self.read_json(Link.from_dict(following), parameters=parameters), url)
+
+    def _page(self, page: dict[str, Any], url: str) -> dict[str, Any]:
+        """A page of items, whole; an answer of another kind must not pass for an empty one."""
+        items = page.get("features")
+        whole = (
+            isinstance(items, list)
+            and isinstance(page.get("links", []), list)
+            and page.get("numberReturned", len(items)) == len(items)
+            and all(is_item(item) for item in items)
+        )
+        if not whole:
+            raise CorruptError(
+                "A page of the answer is not whole, or one of its items lacks fields",
+                where=f"{self._what}, {bare(url)}",
+                remedy="Try again later, or use another catalog",
+            )
+        return page
 
     def _not_json(self, url: str) -> CorruptError:
         return CorruptError(
@@ -117,12 +133,20 @@ class ApiCatalog:
         What asks.
     provider
         Where the catalog is one of those known by name.
+    page_items
+        Items asked for at a time.
     """
 
     def __init__(
-        self, name: str, url: str, client: Client, provider: Provider | None = None
+        self,
+        name: str,
+        url: str,
+        client: Client,
+        provider: Provider | None = None,
+        *,
+        page_items: int = 100,
     ) -> None:
-        self.name = name
+        self.name, self._page_items = name, page_items
         self._url, self._client, self._provider = url, client, provider
         self._service: pystac_client.Client | None = None
 
@@ -146,17 +170,23 @@ class ApiCatalog:
         InputError
             Where the service cannot search items, or an item points at this machine.
         """
-        items = [
+
+        def through(item: Mapping[str, Any], sensor: Sensor) -> Mapping[str, Any]:
+            return enter(item, sensor, catalog=self.name, resolve=from_network())
+
+        return choose(self.items(query), query, through)
+
+    def items(self, query: Query) -> list[dict[str, Any]]:
+        """What the service answers, unjudged: it may hold more than fits, never less.
+
+        Raises as `search` does.
+        """
+        return [
             item
             for collection in query.collections
             for first, last in query.intervals()
             for item in self._found(query, collection, first, last)
         ]
-
-        def through(item: Mapping[str, Any], sensor: Sensor) -> Mapping[str, Any]:
-            return enter(item, sensor, catalog=self.name, resolve=from_network())
-
-        return choose(items, query, through)
 
     def _names(self, collection: str) -> tuple[str, ...]:
         if self._provider is None:
@@ -172,7 +202,7 @@ class ApiCatalog:
             "collections": list(self._names(collection)),
             "bbox": _asked_bounds(query, SENSORS[collection]),
             "datetime": f"{first}T00:00:00Z/{last}T23:59:59.999Z",
-            "limit": _PAGE,
+            "limit": self._page_items,
         }
         service = self._open()
         methods = {k.extra_fields.get("method", "GET") for k in service.get_links("search")}
@@ -257,8 +287,8 @@ def _all_pages(service: pystac_client.Client, question: dict[str, Any]) -> list[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pages = service.search(**question).pages_as_dicts()
-        items = [item for page in pages for item in page.get("features", [])]
-    for item in items:
-        if not {"id", "properties", "assets"} <= item.keys():
-            raise CorruptError("An item of the answer is not complete", where=str(item.get("id")))
-    return items
+        return [item for page in pages for item in page["features"]]
+
+
+def _leads_on(link: object) -> bool:
+    return isinstance(link, dict) and link.get("rel") == "next" and bool(link.get("href"))

@@ -87,11 +87,20 @@ _IDS = (
 _SUFFIX = re.compile(r"_((?:ST|SR)_[A-Z0-9_]+|QA_[A-Z]+|BQA|B\d+)\.TIFF?$")
 
 
+def is_item(record: object) -> bool:
+    """Whether a record has what every STAC item has."""
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("id"), str)
+        and all(isinstance(record.get(key), dict) for key in ("properties", "assets"))
+    )
+
+
 def sensor_of(item: Item) -> Sensor | None:
     """Sensor of an item, by its collection or else by its id; None where it is not ours."""
     collection = item.get("collection")
-    if collection in SENSORS:
-        return SENSORS[str(collection)]
+    if isinstance(collection, str) and collection in SENSORS:
+        return SENSORS[collection]
     name = str(item.get("id", ""))
     return next((sensor for pattern, sensor in _IDS if pattern.match(name)), None)
 

@@ -171,11 +171,15 @@ def platform(item: Item) -> str:
 
 def footprint(item: Item) -> BaseGeometry:
     """Footprint in EPSG:4326; one that crosses the date line is given on both sides of it."""
-    if item.get("geometry") is None:
+    if not item.get("geometry"):
         return _bounding_box(item)
-    found = shape(item["geometry"])
-    if not found.is_valid:
-        found = shapely.make_valid(found)
+    try:
+        found = shape(item["geometry"])
+        if not found.is_valid:
+            found = shapely.make_valid(found)
+    except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise InputError("the footprint of the item cannot be read", where=str(item.get("id")),
+                         remedy=str(error)) from error  # fmt: skip
     west, _, east, _ = found.bounds if not found.is_empty else (0, 0, 0, 0)
     if east - west <= 180 or found.geom_type != "Polygon":
         return found

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from heliopolis.errors import InputError
-from heliopolis.io.catalogs.door import enter, from_disk, from_network, sensor_of
+from heliopolis.io.catalogs.door import enter, from_disk, from_network, is_item, sensor_of
 from heliopolis.io.catalogs.products import product_item, products_below
 from heliopolis.io.catalogs.providers import SENSORS, own_names
 from heliopolis.io.catalogs.query import Query
@@ -93,7 +93,7 @@ class StaticCatalog:
                 continue
             for item_place in _linked(branch, place, "item"):
                 item = self._read(item_place)
-                if item.get("type") != "Feature" or "id" not in item:
+                if not is_item(item):
                     raise InputError("the file is not a STAC item", where=item_place,
                                      remedy="Check the links of the catalog")  # fmt: skip
                 if item.get("collection") in (*wanted, None):
@@ -172,7 +172,7 @@ class FilesCatalog:
                 if file.suffix == ".json" and file.resolve() not in seen and not _inside(file):
                     seen.add(file.resolve())
                     record = read_json(str(file))
-                    if record.get("type") == "Feature" and "assets" in record:
+                    if record.get("type") == "Feature" and is_item(record):
                         yield file.resolve().parent, record
 
 
