@@ -6,6 +6,7 @@ assets carry our names, whichever provider they came from.
 
 from __future__ import annotations
 
+import glob
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,7 +77,8 @@ def open_catalog(name_or_path: str, client: Client) -> Catalog:
     path = Path(name_or_path)
     if (path / "catalog.json").is_file():
         return StaticCatalog(str(path / "catalog.json"), client)
-    if path.suffix == ".json" and not path.name.upper().endswith("MTL.JSON"):
+    named = path.is_file() or not glob.has_magic(name_or_path)
+    if path.suffix == ".json" and named and not path.name.upper().endswith("MTL.JSON"):
         kind = read_json(str(path)).get("type")
         if kind in ("Catalog", "Collection"):
             return StaticCatalog(str(path), client)

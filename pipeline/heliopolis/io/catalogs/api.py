@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pystac
 import pystac_client
+import pystac_client.errors
 from pystac.link import Link
 from pystac_client.stac_api_io import StacApiIO
 
@@ -30,6 +31,17 @@ _JSON = {"accept": "application/geo+json, application/json"}
 _SWATH_DEG = 5.0
 #: Pages in a row without an item after which a service is taken to have nothing more.
 _EMPTY_PAGES = 3
+
+
+#: What pystac and pystac-client raise at a landing page that is none.
+_NOT_STAC = (
+    pystac.STACError,
+    pystac_client.errors.ClientTypeError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 class ClientIO(StacApiIO):
@@ -147,7 +159,8 @@ class ApiCatalog:
         page_items: int = 100,
     ) -> None:
         self.name, self._page_items = name, page_items
-        self._url, self._client, self._provider = url, client, provider
+        self._url, self._provider = url, provider
+        self._io = ClientIO(client, name)
         self._service: pystac_client.Client | None = None
 
     @classmethod
@@ -212,7 +225,7 @@ class ApiCatalog:
         wanted = _cloud_filter(query)
         if wanted is not None and question["method"] == "POST" and _filters(service):
             try:
-                found = _all_pages(service, {**question, "filter": wanted})
+                found = self._all_pages(service, {**question, "filter": wanted})
             except OfflineError:
                 raise
             except RemoteError as error:
@@ -220,17 +233,25 @@ class ApiCatalog:
                 found = []
             if found:
                 return found
-        return _all_pages(service, question)
+        return self._all_pages(service, question)
+
+    def _all_pages(
+        self, service: pystac_client.Client, question: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asked = service.search(**question)
+        # Its own loop over the pages takes an empty one for the last.
+        pages = self._io.get_pages(asked.url, asked.method, asked.get_parameters())
+        return [item for page in pages for item in page["features"]]
 
     def _open(self) -> pystac_client.Client:
         if self._service is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
-                    service = pystac_client.Client.open(
-                        self._url, stac_io=ClientIO(self._client, self.name)
-                    )
-                except (pystac.STACError, KeyError, TypeError, AttributeError) as error:
+                    service = pystac_client.Client.open(self._url, stac_io=self._io)
+                except _NOT_STAC as error:
                     raise self._no_service("its landing page is not that of a STAC API") from error
             if not (service.has_conforms_to() and _has(service, "item-search")):
                 raise self._no_service("it does not name the conformance class 'item-search'")
@@ -281,13 +302,6 @@ def _asked_bounds(query: Query, sensor: Sensor) -> list[float]:
         return [west, south, east, north]
     near = (max(west - _SWATH_DEG, -180.0), max(south - _SWATH_DEG, -90.0))
     return [*near, min(east + _SWATH_DEG, 180.0), min(north + _SWATH_DEG, 90.0)]
-
-
-def _all_pages(service: pystac_client.Client, question: dict[str, Any]) -> list[dict[str, Any]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pages = service.search(**question).pages_as_dicts()
-        return [item for page in pages for item in page["features"]]
 
 
 def _leads_on(link: object) -> bool:

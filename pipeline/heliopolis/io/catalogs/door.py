@@ -162,6 +162,9 @@ def enter(
                 remedy="Tell the keeper of the catalog; only http, https and s3 are followed",
             ) from None
         assets[ours] = _asset(asset, ours, theirs, href, sensor, item)
+    grids = {asset["proj:epsg"] for asset in assets.values() if "proj:epsg" in asset}
+    if len(grids) == 1:
+        properties.setdefault("proj:epsg", *grids)
     provider = PROVIDERS.get(catalog)
     signer = signer_name(provider, [asset["href"] for asset in assets.values()])
     if signer is not None:
