@@ -99,6 +99,7 @@ def test_one_more_scene_is_all_that_a_rerun_fetches(
     # Without the network: what is there is enough, and no call is made.
     shutil.rmtree(results / "scenes")
     shutil.rmtree(results / "work" / "scenes")
+    (results / "lst.tif").unlink()
     served.forget()
     offline = heliopolis("run", config, "--offline", folder=tmp_path)
     assert offline.returncode == 0, offline.stderr
