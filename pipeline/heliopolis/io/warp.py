@@ -10,14 +10,19 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 #: Side of the blocks of the target grid that are resampled one by one [cells]. GDAL
 #: interpolates positions between a few exact ones; over this length the error of that stays
 #: below a thousandth of a pixel between neighbouring UTM zones.
-_BLOCK = 256
+_BLOCK = 512
 _TOLERANCE_PX = 0.002
 #: Cells that are less than this much larger than a pixel do not average [1].
 _SAME_SIZE = 1.05
+#: A cell whose centre lies on the border of two pixels, within this, takes the later one [px].
+_ON_BORDER_PX = 1e-6
+#: Methods that give a pixel its own value at its centre.
+_INTERPOLATING = ("bilinear", "cubic", "average", "mode", "lanczos")
 
 
 def warp_part(
@@ -55,6 +60,13 @@ def warp_part(
         float32 (band, y, x), numbers as stored; NaN where the source has no data.
     """
     rows, columns = part
+    if not touches(source, grid[rows, columns]):
+        return np.full(
+            (len(bands), rows.stop - rows.start, columns.stop - columns.start), np.nan, "float32"
+        )
+    taken = _picked_pixels(source, grid, part, resampling)
+    if taken is not None:
+        return _pick(source, taken, bands, nodata)
     out = np.full(
         (len(bands), rows.stop - rows.start, columns.stop - columns.start), np.nan, "float32"
     )
@@ -64,8 +76,6 @@ def warp_part(
             block = grid[
                 top : min(top + _BLOCK, grid.height), left : min(left + _BLOCK, grid.width)
             ]
-            if not touches(source, block):
-                continue
             values = _warp(source, block, bands, resampling, nodata, scale)
             y = slice(max(top, rows.start), min(top + block.height, rows.stop))
             x = slice(max(left, columns.start), min(left + block.width, columns.stop))
@@ -73,6 +83,60 @@ def warp_part(
                 :, y.start - rows.start : y.stop - rows.start,
                 x.start - columns.start : x.stop - columns.start,
             ] = values[:, y.start - top : y.stop - top, x.start - left : x.stop - left]  # fmt: skip
+    return out
+
+
+def _picked_pixels(
+    source: Any, grid: GeoBox, part: tuple[slice, slice], resampling: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Row and column of the pixel that each row and column of cells takes, if it is only one.
+
+    So it is in one CRS, for the nearest pixel, and for any method where cells are pixels.
+    """
+    a, b = source.transform, grid.affine
+    if str(grid.crs) != str(source.crs) or any((a.b, a.d, b.b, b.d)):
+        return None
+    x0, y0 = ~a * (b.c, b.f)
+    steps = b.e / a.e, b.a / a.a
+    aligned = all(abs(step - 1) < 1e-9 for step in steps) and all(
+        abs(start - round(start)) < _ON_BORDER_PX for start in (x0, y0)
+    )
+    if resampling != "nearest" and not (aligned and resampling in _INTERPOLATING):
+        return None
+    rows, columns = (
+        np.floor(start + (np.arange(along.start, along.stop) + 0.5) * step + _ON_BORDER_PX).astype(
+            "int64"
+        )
+        for start, step, along in zip((y0, x0), steps, part, strict=True)
+    )
+    return rows, columns
+
+
+def _pick(
+    source: Any,
+    taken: tuple[NDArray[np.int64], NDArray[np.int64]],
+    bands: list[int],
+    nodata: float | None,
+) -> NDArray[np.float32]:
+    """The pixels at rows and columns; NaN beyond the source and where it has no data."""
+    inside, spans = [], []
+    for indexes, length in zip(taken, source.shape, strict=True):
+        kept = (indexes >= 0) & (indexes < length)
+        inside.append(np.flatnonzero(kept))
+        spans.append(indexes[kept])
+    out = np.full((len(bands), *(len(indexes) for indexes in taken)), np.nan, "float32")
+    if not all(len(span) for span in spans):
+        return out
+    (top, bottom), (left, right) = ((span.min(), span.max() + 1) for span in spans)
+    window = Window(left, top, right - left, bottom - top)
+    stored = source.read(bands, window=window)
+    values = stored.astype("float32")
+    if nodata is not None and not np.isnan(nodata):
+        values[stored == nodata] = np.nan
+    rows, columns = spans[0] - top, spans[1] - left
+    if len(rows) != values.shape[1] or len(columns) != values.shape[2]:
+        values = values[:, rows][:, :, columns]
+    out[:, inside[0][0] : inside[0][-1] + 1, inside[1][0] : inside[1][-1] + 1] = values
     return out
 
 

@@ -143,7 +143,7 @@ def is_sound(data: memoryview | bytes, decoded: int, more: bool = False) -> bool
             if stream.eof:
                 ended = at + _STEP_BYTES >= len(view) and not stream.unused_data
                 return size >= decoded and (ended or more)
-    except igzip_lib.IsalError:
+    except igzip_lib.IsalError:  # type: ignore[misc]
         return False
     return False
 

@@ -21,8 +21,13 @@ from heliopolis.io.remote.window import RemoteAsset, check_promise, pixel_box, p
 
 _BLOCK = 512
 _ROWS_AT_ONCE = 1024
-#: Nothing beside the file is looked for, and nothing of it outlives the reading.
-_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+#: Nothing beside the file is looked for, and nothing of it outlives the reading. Threads of GDAL
+#: do not find the opener, which belongs to the thread that registered it: blocks would be empty.
+_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_NUM_THREADS": "1",
+}
 
 
 def write_decoded(

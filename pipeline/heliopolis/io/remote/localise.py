@@ -184,7 +184,7 @@ def local_name(name: str) -> str:
     >>> local_name("nir")
     'nir'
     >>> local_name("../../etc/passwd")
-    'etc_passwd-9b55bdfd'
+    'etc_passwd-3754d6cb'
     """
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:60]
     if plain != name:

@@ -205,16 +205,18 @@ def test_nan_floats_with_predictor(tmp_path: Path) -> None:
 def test_sparse_blocks_stay_absent(tmp_path: Path, nodata: int | None) -> None:
     source = tmp_path / "a.tif"
     extra = {} if nodata is None else {"nodata": nodata}
-    with rasterio.open(source, "w", driver="GTiff", count=1, height=256, width=256, dtype="uint16",
-                       crs="EPSG:2154", transform=TRANSFORM, tiled=True, blockxsize=64,
-                       blockysize=64, sparse_ok=True, compress="deflate", **extra) as target:  # fmt: skip
+    with rasterio.open(
+        source, "w", driver="GTiff", count=1, height=256, width=256, dtype="uint16",
+        crs="EPSG:2154", transform=TRANSFORM, tiled=True, blockxsize=64, blockysize=64,
+        sparse_ok=True, compress="deflate", **extra,
+    ) as target:  # fmt: skip
         target.write(np.full((1, 64, 64), 9, "uint16"), window=Window(64, 64, 64, 64))
     check(source, tmp_path / "b.tif", Box(30, 30, 120, 120))
     assert len(plan_copy(read_tiff(reader(source)), read_tiff(reader(source)).full,
                          Box(0, 0, 256, 256)).blocks) == 1  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype,extra", [("uint8", {"nbits": 1}), ("uint16", {"nbits": 12})])
+@pytest.mark.parametrize(("dtype", "extra"), [("uint8", {"nbits": 1}), ("uint16", {"nbits": 12})])
 def test_odd_bits(tmp_path: Path, dtype: str, extra: dict[str, int]) -> None:
     values = picture(1, dtype) % (2 ** extra["nbits"])
     source = write(tmp_path / "a.tif", values.astype(dtype), tiled=True, blockxsize=64,
@@ -246,8 +248,9 @@ def test_pixel_is_point(tmp_path: Path, level: int) -> None:
 
 def test_rotated_and_foreign_crs(tmp_path: Path) -> None:
     turned = TRANSFORM * Affine.rotation(20)
+    foreign = "+proj=laea +lat_0=50 +lon_0=8 +ellps=WGS84 +units=m"
     source = write(tmp_path / "a.tif", picture(), transform=turned, tiled=True, blockxsize=64,
-                   blockysize=64, crs="+proj=laea +lat_0=50 +lon_0=8 +ellps=WGS84 +units=m")  # fmt: skip
+                   blockysize=64, crs=foreign)  # fmt: skip
     tiff = read_tiff(reader(source))
     assert tiff.epsg is None
     assert level_transform(tiff, tiff.full).almost_equals(turned, 1e-6)
