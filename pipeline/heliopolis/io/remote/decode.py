@@ -14,9 +14,9 @@ from pyproj import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from heliopolis.errors import GridError, NoDataError
+from heliopolis.errors import GridError, HeliopolisError, NoDataError
 from heliopolis.io.remote.client import Client, CorruptError
-from heliopolis.io.remote.remote_file import RemoteFile, RemotePieces
+from heliopolis.io.remote.remote_file import GdalFile, RemotePieces
 from heliopolis.io.remote.window import RemoteAsset, check_promise, pixel_box, pixel_size_m
 
 _BLOCK = 512
@@ -45,10 +45,10 @@ def write_decoded(
     pieces = RemotePieces(client, asset.url, what=asset.what, signer=asset.signer)
     name = f"{uuid.uuid4().hex}{asset.suffix or '.tif'}"
 
-    def opener(wanted: str, mode: str = "rb", **_: Any) -> RemoteFile:
+    def opener(wanted: str, mode: str = "rb", **_: Any) -> GdalFile:
         if Path(wanted).name != name:
             raise FileNotFoundError(wanted)
-        return RemoteFile(client, asset.url, what=asset.what, pieces=pieces)
+        return GdalFile(client, asset.url, what=asset.what, pieces=pieces)
 
     try:
         with rasterio.Env(**_OPTIONS):
@@ -56,9 +56,11 @@ def write_decoded(
             options = {} if level is None else {"overview_level": level}
             with rasterio.open(name, opener=opener, sharing=False, **options) as source:
                 _write_part(source, asset, region, path, pad)
-    except RasterioError as error:
+    except (RasterioError, HeliopolisError) as error:
         if pieces.error is not None:
             raise pieces.error from None
+        if isinstance(error, HeliopolisError):
+            raise
         raise CorruptError(
             "the file cannot be decoded",
             where=asset.where,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 from heliopolis.io.remote.client import Client, RemoteError, Signer
@@ -176,3 +177,27 @@ class RemoteFile(io.RawIOBase):
         buffer[: len(found)] = found
         self._at += len(found)
         return len(found)
+
+
+class GdalFile(RemoteFile):
+    """The same for rasterio's opener, which never raises.
+
+    An exception in a reading that GDAL asks for ends the whole process. What cannot be read is
+    empty instead, and `RemotePieces.error` must be looked at before anything that GDAL made of
+    it is believed.
+    """
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer``; nothing after an error."""
+        if self.pieces.error is None:
+            with suppress(RemoteError):
+                return super().readinto(buffer)
+        return 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position and return it; the file has no bytes after an error."""
+        try:
+            return super().seek(offset, whence)
+        except (RemoteError, ValueError):
+            self._at = 0
+            return 0
