@@ -74,7 +74,7 @@ class Wire:
         """
         if not readable(request.url):
             raise request.failure(NO_ADDRESS)
-        url, secrets = request.signer.sign(request.url) if request.signer else (request.url, {})
+        url, secrets = _signed(request)
         headers = {"user-agent": _user_agent(), "accept-encoding": "gzip", **request.headers}
         if request.span:
             headers["range"] = f"bytes={request.span[0]}-{request.span[1] - 1}"
@@ -192,6 +192,17 @@ def _new_manager(proxy: str | None, manners: Manners) -> urllib3.PoolManager:
         cert_reqs="CERT_REQUIRED",
         proxy_headers=login,
     )
+
+
+def _signed(request: Request) -> tuple[str, Mapping[str, str]]:
+    """Address and headers with token or key; a failure names what was to be read with it."""
+    if request.signer is None:
+        return request.url, {}
+    try:
+        return request.signer.sign(request.url)
+    except RemoteError as error:
+        where = f"{request.where}, for the {error.where}"
+        raise type(error)(error.what, where=where, remedy=error.remedy) from None
 
 
 @functools.cache

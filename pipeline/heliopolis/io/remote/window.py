@@ -439,6 +439,8 @@ def write_file(client: Client, asset: RemoteAsset, path: Path) -> None:
     if asset.size is not None and size is not None and size != asset.size:
         raise _corrupt(asset, f"the file has {size} bytes, the catalog says {asset.size}")
     in_parts = headers.get("accept-ranges") == "bytes" and size is not None and size > 0
+    if in_parts and known is None and asset.size is None:
+        _check_size(client, asset, size, headers.get("etag"))
     for confirm in (False, True) if known else (True,):
         if in_parts and size is not None:
             _write_parts(client, asset, path, size, headers.get("etag"), confirm)
@@ -448,9 +450,19 @@ def write_file(client: Client, asset: RemoteAsset, path: Path) -> None:
             break
     else:
         raise _corrupt(asset, "the file does not agree with its checksum in the catalog")
-    if asset.size is not None and path.stat().st_size != asset.size:
-        found = path.stat().st_size
-        raise _corrupt(asset, f"the file has {found} bytes, the catalog says {asset.size}")
+    promised = size if asset.size is None else asset.size
+    if promised is not None and path.stat().st_size != promised:
+        found, who = path.stat().st_size, "server" if asset.size is None else "catalog"
+        raise _corrupt(asset, f"the file has {found} bytes, the {who} says {promised}")
+
+
+def _check_size(client: Client, asset: RemoteAsset, size: int | None, etag: str | None) -> None:
+    """Ask for the size once more, where nothing else tells a file that was cut short."""
+    given: dict[str, Any] = {"what": asset.what, "signer": asset.signer, "version": etag}
+    told = client.read_range(asset.url, 0, 1, **given).headers["content-range"]
+    total = told.rpartition("/")[2]
+    if total.isdigit() and int(total) != size:
+        raise _corrupt(asset, f"the server names two sizes, {size} and {total} bytes")
 
 
 def _digest_of(path: Path, name: str) -> str:
