@@ -209,6 +209,8 @@ class FaultProxy:
         May be set at any time; draws start anew.
     token
         None, or the value that the query parameter ``sig`` must have.
+    open_paths
+        None, or a regular expression: paths that need no token.
     bytes_per_second
         None, or the rate of each connection.
     """
@@ -219,6 +221,7 @@ class FaultProxy:
         self.origin, self.replacement = origin, replacement
         self.token: str | None = None
         self.tokens_given: list[str] = []
+        self.open_paths: str | None = None
         self.bytes_per_second: float | None = None
         self.log: list[Logged] = []
         self.stopped = threading.Event()
@@ -292,7 +295,9 @@ class FaultProxy:
 
     def refuses(self, request: Request) -> bool:
         """Whether the token of the request is missing or old."""
-        return self.token is not None and request.query.get("sig") != self.token
+        if self.token is None or (self.open_paths and re.search(self.open_paths, request.path)):
+            return False
+        return request.query.get("sig") != self.token
 
     def note(self, request: Request, fault: Fault | None, sent: int) -> None:
         """Write to the log."""
@@ -421,7 +426,8 @@ class _Handler(socketserver.BaseRequestHandler):
         """Answer one request; returns whether the connection goes on."""
         proxy = self.server.proxy
         if request.path == "/login":
-            return self.send(request, Reply(200, _page(random.Random(0))), None)
+            page = Reply(200, _page(random.Random(0)), {"content-type": "text/html"})
+            return self.send(request, page, None)
         fault, source = proxy.draw(request)
         if fault is not Fault.EXPIRED and proxy.refuses(request):
             return self.send(request, _refusal(request, source), Fault.EXPIRED)
