@@ -171,10 +171,11 @@ def test_processes_share_a_small_cache(tmp_path: Path) -> None:
         FORK.Process(target=_work, args=(folder, tmp_path / f"w{seed}", seed, seconds, False))
         for seed in range(WORKERS - 1)
     ]
-    largest, deaths, end = 0, 0, time.monotonic() + seconds
+    largest, starts, deaths, end = 0, 0, 0, time.monotonic() + seconds
     with at_work(lasting):
         while time.monotonic() < end:
-            args = (folder, tmp_path / f"m{deaths}", 1000 + deaths, 1.0, True)
+            args = (folder, tmp_path / f"m{starts}", 1000 + starts, 1.0, True)
+            starts += 1
             mortal = FORK.Process(target=_work, args=args)
             mortal.start()
             mortal.join(timeout=30)
