@@ -77,7 +77,7 @@ _EXTENSIONS = [
     "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
 ]
-_KEPT = ("title", "type", "roles", "gsd", "eo:bands", "storage:requester_pays")
+_KEPT = ("title", "type", "roles", "gsd", "updated", "eo:bands", "storage:requester_pays")
 _IDS = (
     (re.compile(r"L[COET]\d\d_L2"), Sensor.LANDSAT_L2),
     (re.compile(r"L[COET]\d\d_L1|L[COET]8\d{13}"), Sensor.LANDSAT_L1),
