@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -12,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -108,14 +109,11 @@ class Cache:
             False where the content is absent.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
-        try:
-            for folder in self._candidates(reference, version):
-                if self._checked(folder, temporary) is not None:
-                    os.replace(temporary, target)
+        for folder in self._candidates(reference, version):
+            with self._draft_of(target) as draft:
+                if self._checked(folder, draft) is not None:
+                    _move(draft, target)
                     return True
-        finally:
-            temporary.unlink(missing_ok=True)
         return False
 
     @contextmanager
@@ -272,6 +270,21 @@ class Cache:
                 self._discard(folder)
         raise InputError("A content cannot be put into the cache", where=str(folder))
 
+    @contextmanager
+    def _draft_of(self, target: Path) -> Iterator[Path]:
+        """Path in the cache, where a later process clears away what this one may leave.
+
+        Beside ``target`` where the cache cannot be written to.
+        """
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(self._workplace())
+            except OSError:
+                with _beside(target) as draft:
+                    yield draft
+            else:
+                yield place / target.name
+
     def _discard(self, folder: Path) -> None:
         """Remove an entry, at once for everybody."""
         with suppress(OSError), self._workplace() as place:
@@ -403,6 +416,28 @@ def _subfolders(folder: Path) -> list[Path]:
         return [Path(f.path) for f in os.scandir(folder) if f.is_dir(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _move(draft: Path, target: Path) -> None:
+    """Rename, or copy to another disk, whole or not at all."""
+    try:
+        os.replace(draft, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with _beside(target) as copied:
+            shutil.copy(draft, copied)
+            os.replace(copied, target)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Temporary path in the folder of ``target``; what is there at the end is removed."""
+    path = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}{target.suffix}")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _linked(source: Path, target: Path) -> bool:
