@@ -3,8 +3,8 @@
 Children are forked from this process, everything being imported already, and killed
 
 * at random moments of a download that the server slows down, and
-* just before each file operation (`os.replace`, `os.link`, `os.open` ...) of a download, every fifth
-  one of a scene.
+* just before each file operation (`os.replace`, `os.link`, `os.open` ...) of a download, every
+  fifth one of a scene.
 """
 
 from __future__ import annotations
