@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from heliopolis.io.remote.localise import localise
-from heliopolis.io.remote.window import RemoteAsset, Store, fetch_file, fetch_window
 from odc.geo.geobox import GeoBox
 from rasterio.shutil import copy as copy_raster
 from rasterio.transform import from_origin
 
 from heliopolis.io.remote.cache import Cache
 from heliopolis.io.remote.client import Client, Manners, Signer
+from heliopolis.io.remote.localise import localise
+from heliopolis.io.remote.window import RemoteAsset, Store, fetch_file, fetch_window
 from heliopolis.scene import Scene, Sensor
 
 ITEM = "S2B_T32TPS_20250713T101559_L2A"
