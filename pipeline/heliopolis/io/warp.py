@@ -13,8 +13,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 #: Side of the blocks of the target grid that are resampled one by one [cells]. GDAL
-#: interpolates positions between a few exact ones; over this length the error of that stays
-#: below a thousandth of a pixel between neighbouring UTM zones.
+#: interpolates positions between a few exact ones, to within the tolerance; where it does so
+#: hangs on the block and not on what is asked for.
 _BLOCK = 512
 _TOLERANCE_PX = 0.002
 #: Cells that are less than this much larger than a pixel do not average [1].
@@ -124,20 +124,28 @@ def _pick(
         kept = (indexes >= 0) & (indexes < length)
         inside.append(np.flatnonzero(kept))
         spans.append(indexes[kept])
-    out = np.full((len(bands), *(len(indexes) for indexes in taken)), np.nan, "float32")
+    shape = (len(bands), *(len(indexes) for indexes in taken))
     if not all(len(span) for span in spans):
-        return out
+        return np.full(shape, np.nan, "float32")
     (top, bottom), (left, right) = ((span.min(), span.max() + 1) for span in spans)
     window = Window(left, top, right - left, bottom - top)
-    stored = source.read(bands, window=window)
-    values = stored.astype("float32")
+    exact = all(np.dtype(name).itemsize <= 2 for name in source.dtypes)
+    stored = source.read(bands, window=window, out_dtype="float32" if exact else None)
+    values: NDArray[np.float32] = stored.astype("float32", copy=False)
     if nodata is not None and not np.isnan(nodata):
-        values[stored == nodata] = np.nan
+        np.copyto(values, np.nan, where=stored == nodata)
     rows, columns = spans[0] - top, spans[1] - left
-    if len(rows) != values.shape[1] or len(columns) != values.shape[2]:
+    if not (_all_in_turn(rows, bottom - top) and _all_in_turn(columns, right - left)):
         values = values[:, rows][:, :, columns]
+    if values.shape == shape:
+        return values
+    out = np.full(shape, np.nan, "float32")
     out[:, inside[0][0] : inside[0][-1] + 1, inside[1][0] : inside[1][-1] + 1] = values
     return out
+
+
+def _all_in_turn(indexes: NDArray[np.int64], count: int) -> bool:
+    return len(indexes) == count and bool((indexes == np.arange(count)).all())
 
 
 def touches(source: Any, grid: GeoBox) -> bool:
@@ -146,10 +154,10 @@ def touches(source: Any, grid: GeoBox) -> bool:
     if str(grid.crs) != str(source.crs):
         box = box.to_crs(str(source.crs))
     west, south, east, north = box.bbox
-    there = source.bounds
-    return bool(
-        west < there.right and east > there.left and south < there.top and north > there.bottom
-    )
+    left, bottom, right, top = source.bounds
+    # A raster with its south up has its bottom on top.
+    bottom, top = min(bottom, top), max(bottom, top)
+    return bool(west < right and east > left and south < top and north > bottom)
 
 
 def _warp(

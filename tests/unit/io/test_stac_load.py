@@ -113,6 +113,33 @@ def test_larger_cells_are_blurred_alike_in_all_chunks(item):
     assert np.nanstd(whole) < 0.5 * 9000 / np.sqrt(12)
 
 
+@pytest.mark.parametrize("chunks", [None, 100, 37])
+@pytest.mark.parametrize("offset", [0, 4, -2500, 5500])
+@pytest.mark.parametrize("cell", [2.5, 10, 20, 30])
+def test_cells_of_other_sizes_take_the_pixel_of_their_centre(item, numbers, cell, offset, chunks):
+    west, south = WEST + offset, SOUTH + 1000 + offset
+    grid = GeoBox.from_bbox((west, south, west + 600, south + 300), "EPSG:32632", resolution=cell)
+    read = load(item, ["red"], grid, chunks=chunks)["red"].values
+    column, row = positions(grid)
+    inside = (column >= 0) & (column < SIDE) & (row >= 0) & (row < SIDE)
+    np.testing.assert_array_equal(np.isfinite(read[~inside]), False)
+    np.testing.assert_array_equal(read, nearest(grid, numbers))
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+def test_a_raster_with_its_south_up_is_turned(tmp_path, item, numbers, resampling):
+    path = tmp_path / "up.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=SIDE, height=SIDE, count=1, dtype="uint16", nodata=0,
+        crs="EPSG:32632", transform=rasterio.Affine(10, 0, WEST, 0, 10, SOUTH),
+    ) as sink:  # fmt: skip
+        sink.write(numbers[::-1], 1)
+    grid = GRIDS["inside"]
+    turned = load({"assets": {"red": {"href": str(path)}}}, ["red"], grid, resampling=resampling)
+    straight = load(item, ["red"], grid, resampling=resampling)
+    np.testing.assert_array_equal(turned["red"], straight["red"])
+
+
 def test_bilinear_across_zones_follows_a_plane(tmp_path):
     j, i = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
     path = tmp_path / "plane.tif"
