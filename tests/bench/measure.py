@@ -102,12 +102,15 @@ def compare(
     )
 
 
-def measured(call: Callable[[], T]) -> Measured[T]:
-    """Run ``call``, again if it is quick, and return its last value with time and memory."""
+def measured(call: Callable[[], T], at_most: int = REPEAT_AT_MOST) -> Measured[T]:
+    """Run ``call``, again if it is quick, and return its last value with time and memory.
+
+    ``at_most`` is 1 where a second call would find what the first one left.
+    """
     _give_back_memory()
     before = _status_mib("VmRSS") if _forget_peak() else None
     taken: list[float] = []
-    while not taken or (sum(taken) < REPEAT_UNTIL_S and len(taken) < REPEAT_AT_MOST):
+    while not taken or (sum(taken) < REPEAT_UNTIL_S and len(taken) < at_most):
         start = time.perf_counter()
         value = call()
         taken.append(time.perf_counter() - start)

@@ -31,7 +31,7 @@ _WHOLE = frozenset({".nc", ".json", ".xml", ".txt", ".csv", ".h5", ".zip", ".gpk
 _RASTER = frozenset({".tif", ".tiff", ".jp2", ".j2k"})
 #: Fields that are true of the remote file and not of its local part.
 _OF_REMOTE = ("file:size", "file:checksum", "alternate", "storage:refs", "auth:refs")
-_ASSETS_AT_ONCE = 4
+_ASSETS_AT_ONCE = 8
 
 
 def localise(
@@ -76,24 +76,60 @@ def localise(
     RemoteError
         Where an archive does not give a file, naming item and asset.
     """
+    found = _localised([(scene, folder)], grid, assets, store, resolution_m, pad)
+    if not found:
+        raise NoDataError("the scene lies wholly outside the area", where=scene.id)
+    return found[0]
+
+
+def localise_all(
+    scenes: Sequence[Scene],
+    grid: GeoBox,
+    assets: Sequence[str],
+    store: Store,
+    folder: Path,
+    *,
+    resolution_m: float | None = None,
+    pad: int = 8,
+) -> list[Scene]:
+    """Bring several scenes at the same time, each into the folder named by its id.
+
+    As `localise`, which waits for one scene before the next; scenes that lie wholly outside the
+    grid are left out.
+    """
+    places = [(scene, folder / scene.id) for scene in scenes]
+    return _localised(places, grid, assets, store, resolution_m, pad)
+
+
+def _localised(
+    places: Sequence[tuple[Scene, Path]],
+    grid: GeoBox,
+    assets: Sequence[str],
+    store: Store,
+    resolution_m: float | None,
+    pad: int,
+) -> list[Scene]:
     with (
         ThreadPoolExecutor(THREADS, "blocks") as workers,
         ThreadPoolExecutor(_ASSETS_AT_ONCE, "assets") as pool,
     ):
+        fetch = _Fetch(store, grid, resolution_m, pad, workers)
         jobs = [
-            _Job(number, name, item, store, grid, folder, resolution_m, pad, workers)
+            _Job(place, number, name, item, folder, fetch)
+            for place, (scene, folder) in enumerate(places)
             for number, item in enumerate(scene.items)
             for name in dict.fromkeys(assets)
             if is_remote(item.get("assets", {}).get(name, {}).get("href"))
         ]
-        futures = {pool.submit(job.run): job for job in jobs}
-        found = _outcomes(futures)
-    items = _with_files(scene.items, found)
-    if not items:
-        raise NoDataError("the scene lies wholly outside the area", where=scene.id)
-    if store.client.progress is not None:
-        store.client.progress.scene_done(scene.id)
-    return replace(scene, item=items[0], parts=tuple(items[1:]))
+        found = _outcomes({pool.submit(job.run): job for job in jobs})
+    kept = []
+    for place, (scene, _) in enumerate(places):
+        items = _with_files(scene.items, place, found)
+        if items:
+            kept.append(replace(scene, item=items[0], parts=tuple(items[1:])))
+        if store.client.progress is not None:
+            store.client.progress.scene_done(scene.id)
+    return kept
 
 
 def is_remote(href: object) -> bool:
@@ -145,33 +181,42 @@ def _epsg(told: Mapping[str, Any]) -> int | None:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One asset of one item."""
+class _Fetch:
+    """What all assets have in common."""
 
-    number: int
-    name: str
-    item: Mapping[str, Any]
     store: Store
     grid: GeoBox
-    folder: Path
     resolution_m: float | None
     pad: int
     workers: Executor
 
+
+@dataclass(frozen=True)
+class _Job:
+    """One asset of one item of one scene."""
+
+    scene: int
+    number: int
+    name: str
+    item: Mapping[str, Any]
+    folder: Path
+    fetch: _Fetch
+
     def run(self) -> Path:
+        fetch = self.fetch
         raster = is_raster(self.name, self.item["assets"][self.name])
-        asset = remote_asset(self.item, self.name, self.store, whole=not raster)
+        asset = remote_asset(self.item, self.name, fetch.store, whole=not raster)
         if raster:
             recipe = window_recipe(
-                self.store,
+                fetch.store,
                 asset,
-                self.grid,
-                resolution_m=self.resolution_m,
-                pad=self.pad,
-                workers=self.workers,
+                fetch.grid,
+                resolution_m=fetch.resolution_m,
+                pad=fetch.pad,
+                workers=fetch.workers,
             )
         else:
-            recipe = file_recipe(self.store, asset)
+            recipe = file_recipe(fetch.store, asset)
         name = local_name(self.name) + recipe.suffix
         target = self.folder / local_name(str(self.item.get("id"))) / name
         recipe.place(target)
@@ -192,7 +237,7 @@ def local_name(name: str) -> str:
     return safe_name(plain)
 
 
-_Outcome = dict[int, dict[str, Path | None]]
+_Outcome = dict[tuple[int, int], dict[str, Path | None]]
 
 
 def _outcomes(futures: Mapping[Future[Path], _Job]) -> _Outcome:
@@ -202,23 +247,25 @@ def _outcomes(futures: Mapping[Future[Path], _Job]) -> _Outcome:
     try:
         while left:
             done, left = wait(left, return_when=FIRST_EXCEPTION)
-            for future in sorted(done, key=lambda future: futures[future].number):
+            for future in sorted(done, key=lambda one: (futures[one].scene, futures[one].number)):
                 job = futures[future]
                 try:
                     path: Path | None = future.result()
                 except NoDataError:
                     path = None
-                found.setdefault(job.number, {})[job.name] = path
+                found.setdefault((job.scene, job.number), {})[job.name] = path
     finally:
         for future in left:
             future.cancel()
     return found
 
 
-def _with_files(items: Sequence[Mapping[str, Any]], found: _Outcome) -> list[Mapping[str, Any]]:
+def _with_files(
+    items: Sequence[Mapping[str, Any]], scene: int, found: _Outcome
+) -> list[Mapping[str, Any]]:
     kept: list[Mapping[str, Any]] = []
     for number, item in enumerate(items):
-        files = found.get(number, {})
+        files = found.get((scene, number), {})
         if None in files.values():
             continue
         record = copy.deepcopy(dict(item)) if files else dict(item)
