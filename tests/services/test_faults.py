@@ -18,7 +18,7 @@ What no client can see, and what therefore is not asked for here:
 * A file that ends too early every time, or an answer without a length that always breaks off at
   the same byte, where neither checksum nor size is known.
 * Wrong values in the answer of a catalog that are still valid JSON, if they come twice.
-* A file replaced by one that has the same entity tag.
+* A file replaced by one that has the same entity tag, or where the server names none.
 * Bits of a deflate stream that are never read (the padding before its checksum).
 """
 
