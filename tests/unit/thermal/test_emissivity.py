@@ -63,6 +63,15 @@ def test_aster_replaces_ndvi_where_it_is_valid():
         city_emissivity(index, red, ged=seen, spacecraft="LANDSAT_3")
 
 
+def test_no_jump_along_the_vegetation_index():
+    index = row(*np.linspace(-0.2, 0.95, 2301))
+    for red in (0.05, 0.3):
+        made = city_emissivity(index, index * 0 + red, water=index > 2.0)["emissivity"].values[0]
+        assert np.abs(np.diff(made)).max() < 1e-4
+        assert made[0] == pytest.approx(0.973 - 0.047 * red, abs=1e-6)
+        assert made[-1] == pytest.approx(0.9863, abs=1e-6)
+
+
 def test_band_11_has_no_aster():
     made = city_emissivity(row(0.1), row(0.1), band=11, ged=ged((0.9,), (0.9,), (0.0,)))
     assert made["emissivity_source"].item() == SOURCES["ndvi"]
