@@ -17,7 +17,12 @@ from heliopolis.errors import ConfigError, HeliopolisError
 CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "simulated": (("simulated", "score_simulated", True),),
     "sharpening": (("sharpening", "score_muenster", False),),
-    "landsat-st": (("landsat_st", "score_rte", False),),
+    "landsat-st": (
+        ("landsat_st", "score_rte", False),
+        ("landsat_st", "score_smw", False),
+        ("band_truth", "score_band_truth", False),
+        ("landsat_st", "score_simulated_level1", False),
+    ),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
     "yield": (
