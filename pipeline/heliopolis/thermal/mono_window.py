@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from heliopolis.thermal.uncertainty import Pair, pair, retrieved
 
@@ -123,16 +126,16 @@ def retrieve_smw(
     [299.13, 310.76, 322.39]
     [300.08, 313.7, 327.31]
     """
-    a, b, c = (_interpolated(tcwv_mm, spacecraft, index) for index in range(3))
-    lst = (a * brightness_k + b) / emissivity + c
-    step = [_interpolated(tcwv_mm + tcwv_sd_mm, spacecraft, index) for index in range(3)]
-    moved = (step[0] * brightness_k + step[1]) / emissivity + step[2]
-    by_emissivity = (a * brightness_k + b) / emissivity * (emissivity_sd / emissivity)
+    if spacecraft not in SMW_COEFFICIENTS:
+        raise ValueError(f"no coefficients for {spacecraft}")
+    a, b, c, bias, scatter, a_step, b_step, c_step = _line(tcwv_mm, spacecraft)
+    leaving = a * brightness_k + b
+    by_water = (a_step * brightness_k + b_step) / emissivity + c_step
     return retrieved(
-        lst,
+        leaving / emissivity + c,
         random=(a * NOISE_K[spacecraft] / emissivity,),
-        scene=(moved - lst, _along(tcwv_mm, METHOD_AT_MM, METHOD_SCATTER_K)),
-        systematic=(by_emissivity, _along(tcwv_mm, METHOD_AT_MM, METHOD_BIAS_K)),
+        scene=(by_water * tcwv_sd_mm, scatter),
+        systematic=(leaving / emissivity * (emissivity_sd / emissivity), bias),
     )
 
 
@@ -150,21 +153,32 @@ def smw(
     )
 
 
-def _interpolated(
-    tcwv_mm: xr.DataArray | float, spacecraft: str, index: int
-) -> xr.DataArray | float:
-    if spacecraft not in SMW_COEFFICIENTS:
-        raise ValueError(f"no coefficients for {spacecraft}")
-    table = tuple(row[index] for row in SMW_COEFFICIENTS[spacecraft])
-    return _along(tcwv_mm, SMW_BIN_CENTRES_MM, table)
-
-
-def _along(
-    tcwv_mm: xr.DataArray | float, at: tuple[float, ...], table: tuple[float, ...]
-) -> xr.DataArray | float:
+def _line(tcwv_mm: xr.DataArray | float, spacecraft: str) -> tuple[Any, ...]:
+    """A, B, C, the method's bias and scatter, and how A, B, C change by mm, at a water vapour."""
+    table = np.column_stack(
+        [
+            np.array(SMW_COEFFICIENTS[spacecraft]),
+            np.interp(SMW_BIN_CENTRES_MM, METHOD_AT_MM, METHOD_BIAS_K),
+            np.interp(SMW_BIN_CENTRES_MM, METHOD_AT_MM, METHOD_SCATTER_K),
+        ]
+    )
     if isinstance(tcwv_mm, xr.DataArray):
-        return xr.apply_ufunc(
-            np.interp, tcwv_mm, kwargs={"xp": at, "fp": table},
-            dask="parallelized", output_dtypes=["float64"],
+        lines: tuple[Any, ...] = xr.apply_ufunc(
+            _looked_up, tcwv_mm, kwargs={"table": table}, output_core_dims=[()] * 8,
+            dask="parallelized", output_dtypes=[tcwv_mm.dtype] * 8,
         )  # fmt: skip
-    return float(np.interp(tcwv_mm, at, table))
+        return lines
+    return tuple(float(value) for value in _looked_up(np.asarray(float(tcwv_mm)), table))
+
+
+def _looked_up(tcwv_mm: NDArray[Any], table: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+    """Columns of the table, linear between the rows of `SMW_BIN_CENTRES_MM`, then their slopes."""
+    first, last = SMW_BIN_CENTRES_MM[0], len(table) - 1
+    width = SMW_BIN_CENTRES_MM[1] - first
+    place = np.clip((tcwv_mm - first) / width, 0.0, last)
+    row = np.minimum(np.nan_to_num(place), last - 1).astype(np.intp)
+    share = place - row
+    typed = table.astype(tcwv_mm.dtype)
+    steps = np.diff(typed, axis=0)
+    values = [typed[:, k][row] + share * steps[:, k][row] for k in range(table.shape[1])]
+    return (*values, *(steps[:, k][row] / width for k in range(3)))
