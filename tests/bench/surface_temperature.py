@@ -4,7 +4,8 @@ The peer's formulas are written anew below as they stand in its code (release 0.
 repository of January 2023, Apache-2.0): the package itself is not asked for here. Both get the
 digital numbers of red, near infrared and bands 10 and 11; ours also gets the MTL file's constants
 and the water vapour. Truth is the simulation of `heliopolis.accuracy.band_truth`: air of LOWTRAN 7
-below 3 g cm-2, grounds from 240 to 340 K.
+below 3 g cm-2, ground from 249 to 326 K. On these arrays the formulas give the package's own
+result to the last digit.
 """
 
 from __future__ import annotations
