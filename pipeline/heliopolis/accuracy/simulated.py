@@ -13,6 +13,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.accuracy.reference_yield import Surface, specific_yield
+from heliopolis.accuracy.uncertainty import run_coverage
 from heliopolis.errors import InputError
 from heliopolis.io.raster import geobox_of, read_onto, read_raster, read_tags
 from heliopolis.io.vector import read_layer
@@ -83,6 +84,7 @@ def _heat(results: Path, truth: Path) -> dict[str, Any]:
         "scene_within_1_sigma": round(float(np.mean(covered)), 3),
         "scene_rmse_k": by_scene,
         "hot_zone_iou": round(_zone_iou(results, truth), 3),
+        "lst_by_land_class": run_coverage(results, truth.parent),
     }
 
 

@@ -23,6 +23,7 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("band_truth", "score_band_truth", False),
         ("landsat_st", "score_simulated_level1", False),
     ),
+    "uncertainty": (("uncertainty", "score_uncertainty", False),),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
     "yield": (
@@ -78,7 +79,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case == "simulated"
+    simulated = case in ("simulated", "uncertainty")
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():
