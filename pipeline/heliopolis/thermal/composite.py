@@ -74,6 +74,7 @@ def composite(
     correlated_share: float = CORRELATED_SHARE,
     sd_random_k: xr.DataArray | None = None,
     sd_systematic_k: xr.DataArray | None = None,
+    sd_scene_k: xr.DataArray | None = None,
     statistic: Statistic = "median",
     represents: Represents = "dates",
     overpass: Sequence[str] | None = None,
@@ -96,6 +97,9 @@ def composite(
     sd_random_k, sd_systematic_k
         In the place of ``sd_k`` (None then): the parts of the error that are new on each date,
         and that come back on every date [K], dims of ``lst_k``.
+    sd_scene_k
+        Beside these two: the part that is new on each date and shared by all its pixels, such as
+        the air's [K]. It does not touch the anomaly.
     statistic
         ``median``, or ``mean``: of T^4, so that the energy that leaves the place is kept.
     represents
@@ -108,8 +112,8 @@ def composite(
     -------
     Dataset
         ``lst_median`` [K] (of the statistic that was asked for), ``lst_sd`` [K],
-        ``lst_sd_random``, ``lst_sd_systematic`` [K] (its two parts), ``anomaly`` [K],
-        ``n_obs``, ``effective_resolution`` [m], ``persistence`` (share of the clear dates on
+        ``lst_sd_random``, ``lst_sd_systematic`` [K] (its two parts), ``anomaly``, ``anomaly_sd``
+        [K], ``n_obs``, ``effective_resolution`` [m], ``persistence`` (share of the clear dates on
         which the place is hotter than the area's level by more than the date's spatial standard
         deviation), dims (y, x).
     """
@@ -126,9 +130,10 @@ def composite(
     seen = lst_k.notnull()
     count = seen.sum(dim="time")
     middle = _middle(detrended, count, statistic)
-    by_date, always = composite_error(
-        detrended, random, systematic, count,
-        levels["scatter"].isel(time=0) ** 2, statistic, represents,
+    scene = None if sd_scene_k is None else _one_time_chunk(sd_scene_k)
+    part = composite_error(
+        detrended, random, systematic, scene, levels["scatter"].isel(time=0) ** 2,
+        median=statistic == "median", season=represents == "season",
     )  # fmt: skip
     zero = levels["reference"].isel(time=0)
     hot = ((detrended - centre) > levels["spread"]).where(seen)
@@ -137,10 +142,11 @@ def composite(
     return xr.Dataset(
         {
             "lst_median": _named(middle, "K"),
-            "lst_sd": _named((by_date**2 + always**2) ** 0.5, "K"),
-            "lst_sd_random": _named(by_date, "K"),
-            "lst_sd_systematic": _named(always, "K"),
+            "lst_sd": _named(_total(part, "place", "scene", "always"), "K"),
+            "lst_sd_random": _named(_total(part, "place", "scene"), "K"),
+            "lst_sd_systematic": _named(part["always"], "K"),
             "anomaly": _named(middle - zero, "K"),
+            "anomaly_sd": _named(_total(part, "place", "always"), "K"),
             "n_obs": _named(count, "1"),
             "effective_resolution": _named(mean_resolution, "m"),
             "persistence": _named(hot.mean("time"), "1"),
@@ -169,6 +175,12 @@ def within_hours(hours: Sequence[float], window: tuple[float, float]) -> list[in
     if first <= last:
         return [i for i, hour in enumerate(hours) if first <= hour <= last]
     return [i for i, hour in enumerate(hours) if hour >= first or hour <= last]
+
+
+def _total(parts: xr.Dataset, *names: str) -> xr.DataArray:
+    total: xr.DataArray = sum((parts[n] ** 2 for n in names), start=xr.zeros_like(parts[names[0]]))
+    root: xr.DataArray = total**0.5
+    return root
 
 
 def _one_time_of_day(overpass: Sequence[str] | None) -> None:

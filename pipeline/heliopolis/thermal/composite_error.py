@@ -54,31 +54,47 @@ def composite_error(
     detrended: xr.DataArray,
     random: xr.DataArray,
     systematic: xr.DataArray,
-    count: xr.DataArray,
+    scene: xr.DataArray | None,
     pooled: xr.DataArray,
-    statistic: str,
-    represents: str,
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Error of the composite [K]: the part that shrinks with the dates, and the common part.
+    *,
+    median: bool,
+    season: bool,
+) -> xr.Dataset:
+    """Parts of the error of a composite [K].
 
     The scatter of the dates beyond their stated random error is real: places answer to the
     weather differently. It is an error only as far as clouds hide some of the dates
     (``1/n - 1/N``), or, for a season, as the dates are few (``1/n``). A pixel's scatter over few
-    dates is drawn towards that of the area.
+    dates is drawn towards that of the area. What a scene has in common went out with its level,
+    and comes back with the median of all levels: dates differ by more than their errors, so that
+    this is the level of the one date in the middle, or the mean of two, however many dates.
+
+    Returns
+    -------
+    Dataset
+        ``place`` (by date and place), ``scene`` and ``always``, dims (y, x).
     """
     seen = detrended.notnull()
+    count, dates = seen.sum(dim="time"), detrended.sizes["time"]
     some = count.where(count > 0)
     stated = (random**2).where(seen).sum(dim="time") / some
-    always = systematic.where(seen).sum(dim="time") / some
     free = (count - 1).clip(min=0)
-    own = (
-        detrended.var("time", ddof=1).where(count > 1, 0.0) if detrended.sizes["time"] > 1 else 0.0
-    )
+    own = detrended.var("time", ddof=1).where(count > 1, 0.0) if dates > 1 else 0.0
     scatter = (own * free + pooled * _POOLED) / (free + _POOLED)
     real = (scatter - stated).clip(min=0.0)
-    hidden = 1.0 / some - (1.0 / detrended.sizes["time"] if represents == "dates" else 0.0)
-    factor = _median_factor(some) if statistic == "median" else 1.0
-    return (factor * (stated / some + real * hidden)) ** 0.5, always
+    hidden = 1.0 / some - (0.0 if season else 1.0 / dates)
+    factor = _median_factor(some) if median else 1.0
+    if scene is None:
+        common = xr.zeros_like(stated)
+    else:
+        common = (scene**2).where(seen).sum(dim="time") / some / (1.0 if dates % 2 else 2.0)
+    return xr.Dataset(
+        {
+            "place": (factor * (stated / some + real * hidden)) ** 0.5,
+            "scene": common**0.5,
+            "always": systematic.where(seen).sum(dim="time") / some,
+        }
+    )
 
 
 def _median_factor(count: xr.DataArray) -> xr.DataArray:

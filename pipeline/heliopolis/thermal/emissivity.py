@@ -8,16 +8,16 @@ import numpy as np
 import xarray as xr
 
 from heliopolis.errors import InputError
-from heliopolis.thermal.materials import LOW_SHARE
+from heliopolis.thermal.materials import LOW_SHARE, MATERIALS, OUTDOORS_SD
 
 #: Emissivity of water and of snow in the thermal window (Ermida et al. 2020,
 #: doi:10.3390/rs12091471).
 WATER, SNOW = 0.99, 0.989
 #: 1-sigma error that the NDVI thresholds method leaves over plants, without metal roofs (1).
 SIGMA = 0.01
-#: The same where there are no plants: the soil of the method against the impervious materials of
-#: a city, 0.966 against 0.944 with a standard deviation of 0.014 (`materials`, "built").
-SIGMA_BARE = 0.026
+#: Parts of it (1), assumed: a closed canopy, whose emissivity lies between 0.975 and 0.99; and the
+#: soil between the plants.
+SIGMA_CANOPY, SIGMA_SOIL = 0.006, 0.012
 #: 1-sigma errors of water, of snow (1).
 SIGMA_WATER, SIGMA_SNOW = 0.005, 0.010
 #: 1-sigma error of an ASTER GED emissivity where it comes without one (1): assumed, of the order
@@ -97,20 +97,36 @@ def ndvi_threshold(index: xr.DataArray, red: xr.DataArray, band: int = 10) -> xr
     return value
 
 
-def _land(index: xr.DataArray, red: xr.DataArray, band: int) -> xr.DataArray:
-    """NDVI thresholds without their jump, and without water of a negative index.
+def _land(
+    index: xr.DataArray, red: xr.DataArray, band: int, sealed: xr.DataArray | None
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Emissivity of land and its variance: NDVI thresholds without their jump, for cities.
 
     As published the cavity term is largest where there are no plants to make a cavity, and
     emissivity jumps by 0.02 (1 K) at NDVI 0.2. Here it is ``4 d P_v (1 - P_v)``, nothing over
     bare ground and closed canopy (Valor & Caselles 1996, doi:10.1016/0034-4257(96)00039-9), as
-    large as the published one at half cover; and the ground between the plants is the bare
-    ground of the line in red.
+    large as the published one at half cover. The ground between the plants is the soil of the
+    line in red. What cities are built of is darker by 0.02: a sealed share counts by its area,
+    whatever the index says; where it is not known the ground is soil or stone, half and half, with
+    an error that holds both.
     """
     offset, slope = _BARE[band]
     plants = (((index - _LOW) / (_HIGH - _LOW)).clip(0.0, 1.0)) ** 2
+    stone = MATERIALS["built"].emissivity[band]
+    stone_sd = float(np.hypot(MATERIALS["built"].sd[band], OUTDOORS_SD))
     ground = offset + slope * red.clip(0.0, 1.0)
+    ground_variance = xr.full_like(ground, SIGMA_SOIL**2)
+    if sealed is None:
+        ground_variance = (SIGMA_SOIL**2 + stone_sd**2 + (ground - stone) ** 2) / 4.0
+        ground = 0.5 * (ground + stone)
     cavity = 2.0 * (1.0 - ground) * _PLANT[band] * _SHAPE_FACTOR * plants * (1.0 - plants)
-    return _PLANT[band] * plants + ground * (1.0 - plants) + cavity
+    value = _PLANT[band] * plants + ground * (1.0 - plants) + cavity
+    variance = ground_variance * (1.0 - plants) ** 2 + (SIGMA_CANOPY * plants) ** 2
+    if sealed is not None:
+        share = sealed.clip(0.0, 1.0)
+        value = stone * share + value * (1.0 - share)
+        variance = (stone_sd * share) ** 2 + variance * (1.0 - share) ** 2
+    return value, variance
 
 
 def vegetation_cover(index: xr.DataArray) -> xr.DataArray:
@@ -166,7 +182,7 @@ def aster(
     cover = vegetation_cover(index)
     value = _CANOPY * cover + (1.0 - cover) * bare
     own = ged.get("emissivity_sd", SIGMA_ASTER)
-    sd = np.hypot((1.0 - cover) * (c13**2 + c14**2) ** 0.5 * own / open_share, SIGMA * cover)
+    sd = np.hypot((1.0 - cover) * (c13**2 + c14**2) ** 0.5 * own / open_share, SIGMA_CANOPY * cover)
     weight = ((_COVER_LOST - hidden) / (_COVER_LOST - _COVER_KNOWN)).clip(0.0, 1.0)
     return value, sd.where(value.notnull()), weight.where(value.notnull(), 0.0)
 
@@ -179,6 +195,7 @@ def city_emissivity(
     spacecraft: str = "LANDSAT_8",
     ged: xr.Dataset | None = None,
     materials: xr.Dataset | None = None,
+    sealed: xr.DataArray | None = None,
     water: xr.DataArray | None = None,
     snow: xr.DataArray | None = None,
 ) -> xr.Dataset:
@@ -201,6 +218,9 @@ def city_emissivity(
         ASTER GED on this grid, see `aster`.
     materials
         Outcome of `heliopolis.thermal.materials.mixed` on this grid and band.
+    sealed
+        Share of the ground that is built or paved, 0..1 (y, x), of what ``materials`` leave: 0
+        where they hold all that is built.
     water, snow
         Where the date has water and snow (bool). Without ``water`` a negative NDVI is water;
         with it a negative NDVI is a dark roof or a panel.
@@ -212,9 +232,7 @@ def city_emissivity(
         (uint8, codes `SOURCES`), ``untrusted`` (bool), dims (y, x).
     """
     known = index.notnull() & red.notnull()
-    cover = vegetation_cover(index)
-    value = _land(index, red, band).where(known)
-    variance = (SIGMA_BARE**2 * (1.0 - cover) + SIGMA**2 * cover).where(known)
+    value, variance = (part.where(known) for part in _land(index, red, band, sealed))
     source = xr.where(known, SOURCES["ndvi"], SOURCES["unknown"])
     untrusted = xr.zeros_like(known)
     if ged is not None and band == 10:

@@ -28,7 +28,7 @@ TIRS_FWHM_M = 100.0
 #: k^-2.5 0.99, with k^-3 0.84.
 ERROR_PER_ROUGHNESS = 1.0
 #: The roughness is a mean over this many cells to each side.
-_AROUND = 2
+_AROUND = 1
 _FWHM_TO_SIGMA = 0.42466
 
 

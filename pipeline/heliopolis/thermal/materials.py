@@ -3,8 +3,8 @@
 Values marked ``SLUM`` are means over the samples of the Spectral Library of impervious Urban
 Materials (Kotthaus et al. 2014, doi:10.1016/j.isprsjprs.2014.05.005), its laboratory emissivity
 spectra averaged over 10.60-11.19 um (band 10) and 11.50-12.51 um (band 11); their sigma is the
-standard deviation between the samples, not less than `FLOOR`. Values marked ``assumed`` have no
-measured sample behind them here: their sigma is wide.
+standard deviation between the samples. To all of them comes `OUTDOORS_SD`. Values marked
+``assumed`` have no measured sample behind them here: their sigma is wide.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import xarray as xr
 
 from heliopolis.errors import InputError
 
-#: Least 1-sigma error of a tabulated emissivity (1): laboratory against weathered, dusty, rough
-#: surfaces outdoors; assumed.
-FLOOR = 0.010
+#: 1-sigma error that all tabulated materials share (1): laboratory samples against weathered,
+#: dusty, rough surfaces outdoors; assumed.
+OUTDOORS_SD = 0.010
 #: Share of a pixel under metal from which its temperature is flagged (1): an error of 0.27 in the
 #: emissivity of 5 % of a pixel is as large as that of the rest of the pixel.
 LOW_SHARE = 0.05
@@ -33,7 +33,7 @@ class Material:
     emissivity
         By TIRS band, 10 and 11 (1).
     sd
-        1-sigma error of it, by band (1).
+        1-sigma error of it, by band, of its own (1).
     low_emissivity
         Whether the material may be a mirror to the sky, so that its temperature is not to be
         trusted.
@@ -50,8 +50,7 @@ class Material:
 def _m(
     b10: float, b11: float, sd10: float, sd11: float, source: str, low: bool = False
 ) -> Material:
-    sd = {10: max(sd10, FLOOR), 11: max(sd11, FLOOR)}
-    return Material({10: b10, 11: b11}, sd, low, source)
+    return Material({10: b10, 11: b11}, {10: sd10, 11: sd11}, low, source)
 
 
 _YU = "Yu et al. 2014, doi:10.3390/rs6109829"
@@ -97,8 +96,8 @@ def mixed(shares: Mapping[str, xr.DataArray], band: int = 10) -> xr.Dataset:
     Dataset
         ``emissivity`` and ``emissivity_sd`` of the known part (NaN where nothing is known),
         ``known`` and ``low`` (share of the pixel that is known, and that is metal), dims (y, x).
-        The error of a material is one and the same all over the pixel, those of different
-        materials are independent.
+        The error of a material is one and the same all over the pixel; those of different
+        materials are independent, but for `OUTDOORS_SD`, which they share.
     """
     unknown = sorted(set(shares) - set(MATERIALS))
     if unknown or not shares:
@@ -119,7 +118,7 @@ def mixed(shares: Mapping[str, xr.DataArray], band: int = 10) -> xr.Dataset:
     some = known.where(known > 0.0)
     out: dict[str, xr.DataArray] = {
         "emissivity": value / some,
-        "emissivity_sd": variance**0.5 / some,
+        "emissivity_sd": (variance / some**2 + OUTDOORS_SD**2) ** 0.5,
         "known": known.clip(0.0, 1.0),
         "low": low.clip(0.0, 1.0),
     }

@@ -178,3 +178,23 @@ def test_hours():
     assert solar_hour(datetime(2025, 6, 21, 23, 30, tzinfo=UTC), 15.0) == pytest.approx(0.5)
     assert within_hours([9.0, 10.5, 13.0], (10.0, 12.0)) == [1]
     assert within_hours([23.0, 1.0, 12.0], (22.0, 4.0)) == [0, 1]
+
+
+def test_error_of_the_air_goes_with_the_middle_date_and_not_into_the_anomaly(stack):
+    _, lst, _ = stack
+    rng = np.random.default_rng(6)
+    parts = _errors(lst, 0.3, 0.4)
+    made = run(lst, None, **parts, sd_scene_k=xr.ones_like(lst) * 0.8)
+    assert made["lst_sd"].values[50, 60] == pytest.approx(
+        (0.8**2 + made["anomaly_sd"].values[50, 60] ** 2) ** 0.5, rel=1e-4
+    )
+    without = run(lst, None, **parts)
+    np.testing.assert_allclose(made["anomaly_sd"], without["lst_sd"], rtol=1e-5)
+    levels, moved = [], []
+    for _ in range(60):
+        air = xr.DataArray(0.8 * rng.standard_normal(5), dims="time")
+        again = run(lst + air, None, **parts)
+        levels.append(float(again["lst_median"].values[50, 60]))
+        moved.append(float(again["anomaly"].values[50, 60]))
+    assert np.std(levels) == pytest.approx(0.8, abs=0.25)
+    assert np.std(moved) < 0.1

@@ -16,6 +16,7 @@ from heliopolis.thermal.emissivity import (
 from heliopolis.thermal.planck import radiance
 from heliopolis.thermal.retrieval import rte
 
+SOIL = xr.DataArray(0.0)
 K1, K2 = 774.8853, 1321.0789
 
 
@@ -45,7 +46,9 @@ def test_plants_that_hid_the_ground_leave_nothing_to_divide_by():
     value, _, weight = aster(row(0.1, 0.1), ged((0.985, 0.985), (0.985, 0.985), (0.86, 0.95)))
     assert value.isnull().all()
     assert (weight == 0.0).all()
-    made = city_emissivity(row(0.1, 0.1), row(0.1, 0.1), ged=ged((0.98,) * 2, (0.98,) * 2, (1, 1)))
+    made = city_emissivity(
+        row(0.1, 0.1), row(0.1, 0.1), sealed=SOIL, ged=ged((0.98,) * 2, (0.98,) * 2, (1, 1))
+    )
     assert made["emissivity_source"].values.tolist() == [[SOURCES["ndvi"]] * 2]
     np.testing.assert_allclose(made["emissivity"], 0.973 - 0.0047, atol=1e-6)
 
@@ -66,10 +69,23 @@ def test_aster_replaces_ndvi_where_it_is_valid():
 def test_no_jump_along_the_vegetation_index():
     index = row(*np.linspace(-0.2, 0.95, 2301))
     for red in (0.05, 0.3):
-        made = city_emissivity(index, index * 0 + red, water=index > 2.0)["emissivity"].values[0]
+        made = city_emissivity(index, index * 0 + red, water=index > 2.0, sealed=SOIL)[
+            "emissivity"
+        ].values[0]
         assert np.abs(np.diff(made)).max() < 1e-4
         assert made[0] == pytest.approx(0.973 - 0.047 * red, abs=1e-6)
         assert made[-1] == pytest.approx(0.9863, abs=1e-6)
+
+
+def test_ground_between_the_plants_is_soil_or_stone():
+    index, red = row(0.1, 0.1), row(0.0, 0.0)
+    made = city_emissivity(index, red, sealed=row(0.0, 1.0))
+    np.testing.assert_allclose(made["emissivity"].values[0], [0.973, 0.944], atol=1e-6)
+    np.testing.assert_allclose(made["emissivity_sd"].values[0], [0.012, 0.017205], atol=1e-6)
+    unknown = city_emissivity(index, red)
+    assert unknown["emissivity"].values[0, 0] == pytest.approx(0.9585, abs=1e-6)
+    # sqrt(0.006^2 + 0.0086^2 + 0.0145^2): one sigma reaches to either.
+    assert unknown["emissivity_sd"].values[0, 0] == pytest.approx(0.017893, abs=1e-5)
 
 
 def test_band_11_has_no_aster():
@@ -86,7 +102,7 @@ def test_known_materials_count_by_their_share():
             "low": row(0.0, 0.06, 0.0),
         }
     )
-    made = city_emissivity(row(0.1, 0.1, 0.1), row(0.0, 0.0, 0.0), materials=known)
+    made = city_emissivity(row(0.1, 0.1, 0.1), row(0.0, 0.0, 0.0), materials=known, sealed=SOIL)
     np.testing.assert_allclose(
         made["emissivity"].values[0], [0.94, 0.75 * 0.973 + 0.25 * 0.94, 0.973], atol=1e-6
     )
@@ -97,7 +113,7 @@ def test_known_materials_count_by_their_share():
 def test_water_and_snow():
     made = city_emissivity(
         row(-0.3, -0.3, 0.0, np.nan), row(0.05, 0.05, 0.8, np.nan),
-        water=row(1, 0, 0, 0) > 0, snow=row(0, 0, 1, 0) > 0,
+        water=row(1, 0, 0, 0) > 0, sealed=SOIL, snow=row(0, 0, 1, 0) > 0,
     )  # fmt: skip
     # A dark roof has a negative index too: it is no water where the water is known.
     expected = [0.99, 0.973 - 0.047 * 0.05, 0.989, np.nan]

@@ -17,8 +17,8 @@ def test_a_slope_has_no_footprint_error_and_an_edge_has():
     np.testing.assert_allclose(slope[3:-3, 3:-3], 0.0, atol=1e-6)
     edge = footprint_sd(grid(np.where(columns < 20, 300.0, 304.0))).values
     assert edge[15, 5] == pytest.approx(0.0, abs=1e-6)
-    # Two columns of five differ by 1 K from the mean of their neighbours.
-    assert edge[15, 20] == pytest.approx((2 / 5) ** 0.5)
+    # Two columns of three differ by 1 K from the mean of their neighbours.
+    assert edge[15, 20] == pytest.approx((2 / 3) ** 0.5)
 
 
 def test_clouds_leave_the_rest_known():
