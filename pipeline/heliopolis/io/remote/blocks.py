@@ -7,18 +7,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from isal import igzip_lib, isal_zlib
-
+from heliopolis.io.remote.deflate import DEFLATE
 from heliopolis.io.remote.tiff_copy import Block, Copy
+from heliopolis.io.remote.tiff_plain import Plain
 
 #: Reads bytes ``start`` to ``stop - 1``; ``confirm`` where nothing else vouches for them.
 ReadRange = Callable[[int, int, bool], bytes]
 
-#: Codes of the codec that carries a checksum: Deflate as of Adobe and as of libtiff.
-_DEFLATE = frozenset({8, 32946})
 _JOIN_GAP_BYTES = 16 * 1024
-_JOIN_LIMIT_BYTES = 2 * 2**20
-_STEP_BYTES = 64 * 1024
+_JOIN_LIMIT_BYTES = 5 * 2**20
 THREADS = 8
 
 
@@ -27,7 +24,7 @@ class DamagedBlockError(Exception):
 
 
 def fetch_blocks(
-    plan: Copy,
+    plan: Copy | Plain,
     path: Path,
     read: ReadRange,
     *,
@@ -39,7 +36,7 @@ def fetch_blocks(
     Parameters
     ----------
     plan
-        Made by `plan_copy`.
+        Made by `plan_copy` or `plan_plain`.
     path
         File to write.
     read
@@ -54,14 +51,15 @@ def fetch_blocks(
     DamagedBlockError
         Where a block is damaged each time.
     """
-    with path.open("wb") as stream:
+    with path.open("w+b") as stream:
         stream.write(plan.head)
-        stream.truncate(plan.size)
         stream.flush()
+        # A full disk is to be told now, and not to end the process on writing to mapped memory.
+        os.posix_fallocate(stream.fileno(), 0, plan.size)
         groups = join_blocks(plan.blocks)
 
         def one(group: Sequence[Block]) -> None:
-            _fetch_group(group, stream.fileno(), read, attempts)
+            _fetch_group(plan, group, stream.fileno(), read, attempts)
 
         if len(groups) < 2:
             for group in groups:
@@ -79,12 +77,12 @@ def join_blocks(blocks: Sequence[Block]) -> list[list[Block]]:
     stop = 0
     for block in sorted(blocks, key=lambda block: (block.source, block.target)):
         end = block.source + block.count
-        vouched = block.compression in _DEFLATE
+        vouched = block.compression in DEFLATE
         if (
             groups
             and 0 <= block.source - stop <= _JOIN_GAP_BYTES
             and end - groups[-1][0].source <= _JOIN_LIMIT_BYTES
-            and (groups[-1][0].compression in _DEFLATE) == vouched
+            and (groups[-1][0].compression in DEFLATE) == vouched
         ):
             groups[-1].append(block)
         else:
@@ -106,50 +104,27 @@ def _together(
         wait(futures)
 
 
-def _fetch_group(group: Sequence[Block], file: int, read: ReadRange, attempts: int) -> None:
+def _fetch_group(
+    plan: Copy | Plain, group: Sequence[Block], file: int, read: ReadRange, attempts: int
+) -> None:
     start, last = group[0].source, group[-1]
-    vouched = last.compression in _DEFLATE
+    vouched = last.compression in DEFLATE
     body = memoryview(read(start, last.source + last.count, not vouched))
     for block in group:
-        part: memoryview | bytes = body[block.source - start :][: block.count]
-        if vouched and not is_sound(part, block.decoded):
-            part = _read_again(block, read, attempts)
-        _write_at(file, part, block.target)
+        part = body[block.source - start :][: block.count]
+        if not plan.keep(file, block, part):
+            _read_again(plan, block, file, read, attempts)
 
 
-def _read_again(block: Block, read: ReadRange, attempts: int) -> bytes:
+def _read_again(
+    plan: Copy | Plain, block: Block, file: int, read: ReadRange, attempts: int
+) -> None:
     """Read one block until it is sound; one with bytes that no checksum covers is confirmed."""
     for number in range(1, attempts):
         confirm = number > 1
         part = read(block.source, block.source + block.count, confirm)
-        if is_sound(part, block.decoded) or (confirm and is_sound(part, block.decoded, True)):
-            return part
+        if plan.keep(file, block, part) or (confirm and plan.keep(file, block, part, True)):
+            return
     raise DamagedBlockError(
         f"the block at byte {block.source} does not agree with its checksum, {attempts} times read"
     )
-
-
-def is_sound(data: memoryview | bytes, decoded: int, more: bool = False) -> bool:
-    """Whether ``data`` is one zlib stream of at least ``decoded`` bytes with the right checksum.
-
-    ``more`` allows further bytes behind the stream.
-    """
-    stream = isal_zlib.decompressobj()
-    size = 0
-    view = memoryview(data)
-    try:
-        for at in range(0, len(view), _STEP_BYTES):
-            size += len(stream.decompress(view[at : at + _STEP_BYTES]))
-            if stream.eof:
-                ended = at + _STEP_BYTES >= len(view) and not stream.unused_data
-                return size >= decoded and (ended or more)
-    except igzip_lib.IsalError:  # type: ignore[misc]
-        return False
-    return False
-
-
-def _write_at(file: int, data: memoryview | bytes, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(file, view, at)
-        view, at = view[done:], at + done

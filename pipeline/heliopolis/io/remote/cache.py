@@ -117,7 +117,7 @@ class Cache:
         return False
 
     @contextmanager
-    def publish(self, key: Key, suffix: str) -> Iterator[Path]:
+    def publish(self, key: Key, suffix: str, target: Path | None = None) -> Iterator[Path]:
         """Yield a path to write a content to; it is kept when the block ends without an error.
 
         Where another process published the same key meanwhile, its content stays.
@@ -128,6 +128,8 @@ class Cache:
             Name of the content.
         suffix
             Ending of the file's name, such as ``.tif``.
+        target
+            Where the new content is put as well, as by `take`.
         """
         with self._workplace() as place:
             draft = place / "entry"
@@ -138,7 +140,11 @@ class Cache:
             content.chmod(0o444)
             text = json.dumps(asdict(entry), indent=1)
             (draft / _DESCRIPTION).write_text(text, encoding="utf-8")
+            if target is not None:
+                _linked(content, place / "taken")
             self._move_in(draft, self._folder(key.reference, key.version))
+            if target is not None:
+                _move(place / "taken", target)
         self._keep_limit(entry.size)
 
     def verify(self) -> list[str]:

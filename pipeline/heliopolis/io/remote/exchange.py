@@ -59,6 +59,7 @@ class Wire:
         self._lock = threading.Lock()
         self._hosts: dict[str, Host] = {}
         self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._proxies = urllib.request.getproxies()
 
     def attempt(self, request: Request) -> Answer:
         """Ask once, following redirects.
@@ -158,19 +159,18 @@ class Wire:
             return self._hosts[parts.netloc]
 
     def _manager(self, url: str) -> urllib3.PoolManager:
-        proxy = _proxy(url)
+        proxy = self._proxy(url)
         with self._lock:
             if proxy not in self._managers:
                 self._managers[proxy] = _new_manager(proxy, self._manners)
             return self._managers[proxy]
 
-
-def _proxy(url: str) -> str | None:
-    """Address of the proxy that the environment names for ``url``."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+    def _proxy(self, url: str) -> str | None:
+        """Address of the proxy that the environment names for ``url``."""
+        parts = urlsplit(url)
+        if not self._proxies or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        return self._proxies.get(parts.scheme)
 
 
 def _new_manager(proxy: str | None, manners: Manners) -> urllib3.PoolManager:

@@ -31,7 +31,7 @@ _WHOLE = frozenset({".nc", ".json", ".xml", ".txt", ".csv", ".h5", ".zip", ".gpk
 _RASTER = frozenset({".tif", ".tiff", ".jp2", ".j2k"})
 #: Fields that are true of the remote file and not of its local part.
 _OF_REMOTE = ("file:size", "file:checksum", "alternate", "storage:refs", "auth:refs")
-_ASSETS_AT_ONCE = 8
+_ASSETS_AT_ONCE = 4
 
 
 def localise(

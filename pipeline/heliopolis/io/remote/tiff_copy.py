@@ -7,16 +7,17 @@ says how a block is decoded, and what its numbers mean, is copied as it is store
 from __future__ import annotations
 
 import math
+import os
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from affine import Affine
 
 from heliopolis.errors import NoDataError
-from heliopolis.io.remote.tiff import TYPES, Image, Tag, Tiff, TiffError, UnsupportedTiffError
+from heliopolis.io.remote.deflate import DEFLATE, is_sound
+from heliopolis.io.remote.tiff import Image, Tag, Tiff, TiffError, UnsupportedTiffError
+from heliopolis.io.remote.tiff_form import CLASSIC_LIMIT, Field, Form
 
 #: Fields that say how to decode a block and what the samples are: from the image itself.
 _OF_IMAGE = (
@@ -33,7 +34,6 @@ _OF_FILE = (
 #: JPEG of the obsolete kind keeps tables elsewhere in the file.
 _OLD_JPEG = 6
 _STATISTICS = re.compile(rb'[ \t]*<Item name="STATISTICS_[^>]*>[^<]*</Item>\s*')
-_CLASSIC_LIMIT = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,19 @@ class Copy:
     blocks: tuple[Block, ...]
     size: int
 
+    def keep(self, file: int, block: Block, data: memoryview | bytes, more: bool = False) -> bool:
+        """Write a block into the open file ``file``; False where it is damaged.
+
+        ``more`` allows bytes behind the block's own that no checksum covers.
+        """
+        if block.compression in DEFLATE and not is_sound(data, block.decoded, more):
+            return False
+        view, at = memoryview(data), block.target
+        while view:
+            done = os.pwrite(file, view, at)
+            view, at = view[done:], at + done
+        return True
+
 
 def clip(box: Box, width: int, height: int) -> Box:
     """Part of ``box`` inside an image; raises `NoDataError` where there is none."""
@@ -138,9 +151,9 @@ def plan_copy(tiff: Tiff, level: Image, box: Box, *, file_size: int | None = Non
     images = [level] if mask is None else [level, mask]
     if any(image.compression == _OLD_JPEG for image in images):
         raise UnsupportedTiffError("JPEG of the obsolete kind")
-    tables = [_block_table(tiff, image, box, file_size) for image in images]
-    fields = [_fields(tiff, image, box) for image in images]
-    form = _Form(tiff.order, tiff.big)
+    tables = [block_table(tiff, image, box, file_size) for image in images]
+    fields = [fields_of(tiff, image, box) for image in images]
+    form = Form(tiff.order, tiff.big)
     start = form.head_size
     for some, table in zip(fields, tables, strict=True):
         start += form.size(some, len(table))
@@ -158,18 +171,18 @@ def plan_copy(tiff: Tiff, level: Image, box: Box, *, file_size: int | None = Non
         some[image.bytes_tag] = form.offsets([count for _, _, count in table])
         chunks.append(form.directory(some, written, last=number == len(images) - 1))
         written += len(chunks[-1])
-    if at > _CLASSIC_LIMIT and not tiff.big:
+    if at > CLASSIC_LIMIT and not tiff.big:
         raise UnsupportedTiffError("the copy needs more than 4 GiB")
     return Copy(b"".join(chunks), tuple(blocks), at)
 
 
-def _block_table(
+def block_table(
     tiff: Tiff, image: Image, box: Box, file_size: int | None
 ) -> list[tuple[int, int, int]]:
-    """Index, first byte and bytes of the blocks in ``box``; 0 bytes where there is none."""
+    """Index, first byte and bytes of the blocks that ``box`` touches; 0 bytes where none is."""
     first_col, first_row = box.col // image.block_width, box.row // image.block_height
-    cols = math.ceil(box.width / image.block_width)
-    rows = math.ceil(box.height / image.block_height)
+    cols = math.ceil((box.col + box.width) / image.block_width) - first_col
+    rows = math.ceil((box.row + box.height) / image.block_height) - first_row
     found = []
     for plane in range(image.planes):
         base = (plane * image.down + first_row) * image.across + first_col
@@ -192,12 +205,10 @@ def _check_block(image: Image, index: int, offset: int, count: int, size: int | 
         raise TiffError(f"block {index} of the TIFF claims {count} bytes from byte {offset} on")
 
 
-_Field = tuple[int, int, bytes]  # type, count, values as stored
-
-
-def _fields(tiff: Tiff, image: Image, box: Box) -> dict[int, _Field]:
-    form = _Form(tiff.order, tiff.big)
-    fields: dict[int, _Field] = {}
+def fields_of(tiff: Tiff, image: Image, box: Box) -> dict[int, Field]:
+    """Fields of a copy of ``box`` of an image, but for the two tables of its blocks."""
+    form = Form(tiff.order, tiff.big)
+    fields: dict[int, Field] = {}
     if not image.is_mask:
         for tag in _OF_FILE:
             if (entry := tiff.full.entries.get(tag)) is not None:
@@ -219,13 +230,13 @@ def _fields(tiff: Tiff, image: Image, box: Box) -> dict[int, _Field]:
     return fields
 
 
-def _without_statistics(field: _Field) -> dict[int, _Field]:
+def _without_statistics(field: Field) -> dict[int, Field]:
     """Metadata of GDAL; the statistics in it are those of the whole image and are left out."""
     text = _STATISTICS.sub(b"", field[2])
     return {Tag.GDAL_METADATA: (field[0], len(text), text)}
 
 
-def _georeference(tiff: Tiff, image: Image, box: Box, form: _Form) -> dict[int, _Field]:
+def _georeference(tiff: Tiff, image: Image, box: Box, form: Form) -> dict[int, Field]:
     made = level_transform(tiff, image) * Affine.translation(box.col, box.row)
     if tiff.pixel_is_point:
         made = made * Affine.translation(0.5, 0.5)
@@ -235,76 +246,3 @@ def _georeference(tiff: Tiff, image: Image, box: Box, form: _Form) -> dict[int, 
         return {Tag.PIXEL_SCALE: scale, Tag.TIE_POINT: tie}
     rows = [made.a, made.b, 0, made.c, made.d, made.e, 0, made.f, 0, 0, 0, 0, 0, 0, 0, 1]
     return {Tag.TRANSFORMATION: form.doubles([float(value) for value in rows])}
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How numbers and directories are written."""
-
-    order: str
-    big: bool
-
-    @property
-    def head_size(self) -> int:
-        return 16 if self.big else 8
-
-    @property
-    def _inline(self) -> int:
-        return 8 if self.big else 4
-
-    def head(self) -> bytes:
-        name = b"II" if self.order == "<" else b"MM"
-        if self.big:
-            return name + struct.pack(self.order + "HHHQ", 43, 8, 0, 16)
-        return name + struct.pack(self.order + "HI", 42, 8)
-
-    def longs(self, values: Sequence[int]) -> _Field:
-        return 4, len(values), np.array(values, self.order + "u4").tobytes()
-
-    def doubles(self, values: Sequence[float]) -> _Field:
-        return 12, len(values), np.array(values, self.order + "f8").tobytes()
-
-    def offsets(self, values: Sequence[int]) -> _Field:
-        if not self.big and max(values, default=0) > _CLASSIC_LIMIT:
-            raise UnsupportedTiffError("the copy needs more than 4 GiB")
-        kind, code = (16, "u8") if self.big else (4, "u4")
-        return kind, len(values), np.array(values, self.order + code).tobytes()
-
-    def size(self, fields: dict[int, _Field], blocks: int) -> int:
-        """Size of a directory whose two tables of blocks are still to come [bytes]."""
-        sizes = [len(values) for _, _, values in fields.values()]
-        sizes += [blocks * self._inline] * 2
-        table = (8 + 20 * len(sizes) + 8) if self.big else (2 + 12 * len(sizes) + 4)
-        return _even(table) + sum(_even(size) for size in sizes if size > self._inline)
-
-    def directory(self, fields: dict[int, _Field], where: int, *, last: bool) -> bytes:
-        """A directory at byte ``where`` with its values behind it."""
-        inline = self._inline
-        pointer = self.order + ("Q" if self.big else "I")
-        table = [struct.pack(self.order + ("Q" if self.big else "H"), len(fields))]
-        values_at = where + _even(
-            (8 + 20 * len(fields) + 8) if self.big else (2 + 12 * len(fields) + 4)
-        )
-        behind = b""
-        for tag, (kind, count, values) in sorted(fields.items()):
-            _check_size(kind, count, values)
-            table.append(struct.pack(self.order + ("HHQ" if self.big else "HHI"), tag, kind, count))
-            if len(values) <= inline:
-                table.append(values.ljust(inline, b"\0"))
-            else:
-                table.append(struct.pack(pointer, values_at + len(behind)))
-                behind += values.ljust(_even(len(values)), b"\0")
-        end = values_at + len(behind)
-        table.append(struct.pack(pointer, 0 if last else end))
-        head = b"".join(table)
-        return head.ljust(_even(len(head)), b"\0") + behind
-
-
-def _check_size(kind: int, count: int, values: bytes) -> None:
-    """Raise `TiffError` where values do not have the size that their field claims."""
-    if TYPES[kind][0] * count != len(values):
-        raise TiffError("a field of the TIFF has another size than it claims")
-
-
-def _even(size: int) -> int:
-    return size + size % 2

@@ -26,6 +26,7 @@ from heliopolis.io.remote.cache import Cache, Key, Reference
 from heliopolis.io.remote.client import Client, CorruptError, Signer
 from heliopolis.io.remote.tiff import Image, Tiff, TiffError, UnsupportedTiffError, read_tiff
 from heliopolis.io.remote.tiff_copy import Box, clip, level_transform, plan_copy, snap
+from heliopolis.io.remote.tiff_plain import plan_plain
 
 #: Bytes that the directory of a cloud-optimised GeoTIFF usually fits into.
 HEADER_BYTES = 32 * 1024
@@ -117,29 +118,22 @@ class Recipe:
             self._make()
             found = self.store.cache.find(self.reference, self.version)
         if found is None:
-            raise self._lost()
+            raise InputError(
+                "the cache lost a file at once",
+                where=str(self.store.cache.folder),
+                remedy="Give the cache more space: HELIOPOLIS_CACHE_GB",
+            )
         return found
 
     def place(self, target: Path) -> None:
         """Put the content at ``target``, where it stays whatever the cache forgets."""
-        cache = self.store.cache
-        if cache.take(self.reference, self.version, target):
-            return
-        self._make()
-        if not cache.take(self.reference, self.version, target):
-            raise self._lost()
+        if not self.store.cache.take(self.reference, self.version, target):
+            self._make(target)
 
-    def _make(self) -> None:
-        version = self.version or f"read {datetime.now(UTC).isoformat()}"
-        with self.store.cache.publish(Key(self.reference, version), self.suffix) as path:
+    def _make(self, target: Path | None = None) -> None:
+        key = Key(self.reference, self.version or f"read {datetime.now(UTC).isoformat()}")
+        with self.store.cache.publish(key, self.suffix, target) as path:
             self.write(path)
-
-    def _lost(self) -> InputError:
-        return InputError(
-            "the cache lost a file at once",
-            where=str(self.store.cache.folder),
-            remedy="Give the cache more space: HELIOPOLIS_CACHE_GB",
-        )
 
 
 def fetch_window(
@@ -152,9 +146,10 @@ def fetch_window(
 ) -> Path:
     """Local GeoTIFF with the part of a remote raster that covers a region.
 
-    The pixels keep their own grid. Of a TIFF the compressed blocks are copied as they are, each
-    checked; its mask comes along, overviews do not. Other formats are decoded and stored
-    losslessly. The file is the same to the last byte whatever happened on the way.
+    The pixels keep their own grid. Of a TIFF with deflated blocks they are laid out plainly; else
+    the compressed blocks are copied as they are, each checked. A mask comes along, overviews do
+    not. Other formats are decoded and stored losslessly. The file is the same to the last byte
+    whatever happened on the way.
 
     Parameters
     ----------
@@ -265,7 +260,10 @@ def write_window(
         images = [level] if mask is None else [level, mask]
         to_pixels = ~level_transform(tiff, level)
         box = pixel_box(region, crs, to_pixels, (level.height, level.width), pad)
-        plan = plan_copy(tiff, level, snap(box, images), file_size=header.size)
+        size = header.size
+        plan = plan_plain(tiff, level, box, file_size=size) or plan_copy(
+            tiff, level, snap(box, images), file_size=size
+        )
     except UnsupportedTiffError:
         from heliopolis.io.remote.decode import write_decoded
 
