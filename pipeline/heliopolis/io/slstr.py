@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr
-from pyproj import Transformer
-from scipy.spatial import cKDTree
 
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.stac_load import local_path
-from heliopolis.quality import slstr_clear
+from heliopolis.io.swath import NATIVE_M, Swath, grid_swath
+from heliopolis.quality import slstr_classes
 
+__all__ = ["NATIVE_M", "Swath", "grid_swath", "item_files", "product_files", "read_swath",
+           "read_swaths"]  # fmt: skip
 Array = NDArray[Any]
-#: Nadir pixel of the 1 km grid [m].
-NATIVE_M = 1000.0
 #: Our asset names -> files of the product.
 FILES: Mapping[str, str] = {
     "lst": "LST_in.nc",
@@ -38,35 +35,16 @@ FILES: Mapping[str, str] = {
     "ancillary": "LST_ancillary_ds.nc",
 }
 #: Assets that `read_swath` uses, as available.
-READ = ("lst", "flags", "geodetic", "geodetic_tie")
-_FWHM_TO_SIGMA = 0.42466
-_NEIGHBOURS = 12
-#: A cell is filled where this share of its weight is clear.
-_MIN_CLEAR = 0.5
-
-
-@dataclass(frozen=True)
-class Swath:
-    """Samples of a granule, flat arrays of one length.
-
-    Attributes
-    ----------
-    longitude, latitude
-        Positions [deg].
-    lst_k, sd_k
-        Temperature and total uncertainty [K]; NaN where there is none.
-    clear
-        Whether the flags call the sample clear.
-    acquired
-        Time of the granule's middle, UTC.
-    """
-
-    longitude: Array
-    latitude: Array
-    lst_k: Array
-    sd_k: Array
-    clear: NDArray[np.bool_]
-    acquired: datetime
+READ = ("lst", "flags", "geodetic", "geodetic_tie", "geometry", "ancillary")
+#: Uncertainty components of ``LST_ancillary_ds.nc`` by how they are shared. What stems from the
+#: surface comes back on every date; what stems from the air or the pointing belongs to a date.
+_COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "sd_random_k": ("random",),
+    "sd_scene_k": ("locATM", "locT", "locGEO"),
+    "sd_systematic_k": ("locSF", "sys"),
+}
+#: What a swath may lack.
+_OPTIONAL = ("view_zenith_deg", *_COMPONENTS)
 
 
 def product_files(product: Path) -> dict[str, Path]:
@@ -110,10 +88,11 @@ def read_swaths(
             error = error or missed
     if error is not None and not swaths:
         raise error
-    fields = ("longitude", "latitude", "lst_k", "sd_k", "clear")
-    joined: dict[str, Any] = {
-        name: np.concatenate([getattr(one, name) for one in swaths]) for name in fields
-    }
+    joined: dict[str, Any] = {}
+    for name in ("longitude", "latitude", "lst_k", "sd_k", "clear", *_OPTIONAL):
+        values = [getattr(one, name) for one in swaths]
+        whole = all(value is not None for value in values)
+        joined[name] = np.concatenate(values) if whole else None
     return replace(swaths[0], **joined)
 
 
@@ -125,22 +104,89 @@ def read_swath(
     Raises `NoDataError` when no sample lies within the bounds: the footprints in catalogs are
     not reliable for this product.
     """
-    with _open(files["lst"]) as product:
+    with _open(files["lst"]) as product, _open(files["flags"]) as flags:
         latitude, longitude = _positions(files, product)
         window = _window(latitude, longitude, bounds, str(files["lst"]))
-        lst = product["LST"][window].astype("float64").to_numpy()
-        sd = product["LST_uncertainty"][window].astype("float64").to_numpy()
-        acquired = _middle(product)
-    with _open(files["flags"]) as flags:
-        clear = slstr_clear(flags["confidence_in"][window]).to_numpy()
-    return Swath(
-        longitude[window].ravel(),
-        latitude[window].ravel(),
-        lst.ravel(),
-        sd.ravel(),
-        np.asarray(clear, dtype=bool).ravel(),
-        acquired,
+        fields = {
+            "longitude": longitude[window],
+            "latitude": latitude[window],
+            "lst_k": _values(product["LST"][window]),
+            "sd_k": _values(product["LST_uncertainty"][window]),
+            "clear": _clear(flags, "", window),
+        }
+        zenith = _view_zenith(files, product)
+        more = {} if zenith is None else {"view_zenith_deg": zenith[window]}
+        more |= _components(files, "", window)
+        fields |= more
+        orphans = _orphans(files, product, flags, window[0])
+        if orphans is not None:
+            fields |= {
+                name: np.concatenate([values.ravel(), _or_nan(orphans, name, values.dtype)])
+                for name, values in fields.items()
+            }
+        flat: dict[str, Any] = {name: values.ravel() for name, values in fields.items()}
+        return Swath(**flat, acquired=_middle(product))
+
+
+def _values(array: xr.DataArray) -> Array:
+    return array.astype("float64").to_numpy()
+
+
+def _clear(flags: xr.Dataset, kind: str, window: tuple[slice, slice]) -> Array:
+    """Neither missing nor cloud, by the summary and by the Bayesian flag; ``kind`` of samples."""
+    bayes = f"bayes{kind}_in"
+    classes = slstr_classes(
+        flags[f"confidence{kind}_in"][window], flags[bayes][window] if bayes in flags else None
     )
+    return np.asarray(~(classes["missing"] | classes["cloud"]).to_numpy(), dtype=bool)
+
+
+def _components(
+    files: Mapping[str, Path], kind: str, window: tuple[slice, slice]
+) -> dict[str, Array]:
+    """Parts of the uncertainty [K]; nothing where the product does not hold all of them."""
+    if "ancillary" not in files:
+        return {}
+    with _open(files["ancillary"]) as ancillary:
+        names = {
+            part: [f"LST_uncertainty_{short}{kind}" for short in shorts]
+            for part, shorts in _COMPONENTS.items()
+        }
+        there = {part: [n for n in found if n in ancillary] for part, found in names.items()}
+        if not all(there.values()):
+            return {}
+        return {
+            part: np.sqrt(sum(_values(ancillary[name][window]) ** 2 for name in found))
+            for part, found in there.items()
+        }
+
+
+def _orphans(
+    files: Mapping[str, Path], product: xr.Dataset, flags: xr.Dataset, rows: slice
+) -> dict[str, Array] | None:
+    """Samples that found no place in the 1 km grid; None where their positions are not told."""
+    if "geodetic" not in files or "LST_orphan" not in product:
+        return None
+    window = (rows, slice(None))
+    with _open(files["geodetic"]) as geodetic:
+        if "latitude_orphan_in" not in geodetic or "confidence_orphan_in" not in flags:
+            return None
+        fields = {
+            "latitude": _values(geodetic["latitude_orphan_in"][window]),
+            "longitude": _values(geodetic["longitude_orphan_in"][window]),
+        }
+    fields["lst_k"] = _values(product["LST_orphan"][window])
+    fields["sd_k"] = _values(product["LST_uncertainty_orphan"][window])
+    fields["clear"] = _clear(flags, "_orphan", window)
+    fields |= _components(files, "_orphan", window)
+    placed = np.isfinite(fields["latitude"]) & np.isfinite(fields["lst_k"])
+    return {name: values[placed] for name, values in fields.items()}
+
+
+def _or_nan(fields: Mapping[str, Array], name: str, dtype: Any) -> Array:
+    if name in fields:
+        return fields[name]
+    return np.full(len(fields["lst_k"]), np.nan, dtype=dtype)
 
 
 def _open(path: Path) -> xr.Dataset:
@@ -160,20 +206,39 @@ def _positions(files: Mapping[str, Path], product: xr.Dataset) -> tuple[Array, A
                 geodetic["longitude_in"].astype("float64").to_numpy(),
             )
     with _open(files["geodetic_tie"]) as ties:
+        left, share = _between(product, ties, files["geodetic_tie"])
         latitude, longitude = (ties[f"{n}_tx"].to_numpy() for n in ("latitude", "longitude"))
-        step_in, step_tx = _across_m(product), _across_m(ties)
-        offset_in, offset_tx = (int(d.attrs["track_offset"]) for d in (product, ties))
+    unwrapped = np.degrees(np.unwrap(np.radians(longitude), axis=1))
+    out = [_interpolated(a, left, share) for a in (latitude, unwrapped)]
+    return out[0], (out[1] + 180.0) % 360.0 - 180.0
+
+
+def _view_zenith(files: Mapping[str, Path], product: xr.Dataset) -> Array | None:
+    """Angle from the zenith at which every pixel is seen [deg]; None without the geometry."""
+    if "geometry" not in files:
+        return None
+    with _open(files["geometry"]) as ties:
+        left, share = _between(product, ties, files["geometry"])
+        return _interpolated(_values(ties["sat_zenith_tn"]), left, share)
+
+
+def _interpolated(values: Array, left: Array, share: Array) -> Array:
+    return np.asarray(values[:, left] * (1 - share) + values[:, left + 1] * share)
+
+
+def _between(product: xr.Dataset, ties: xr.Dataset, where: Path) -> tuple[Array, Array]:
+    """Tie point to the left of each column of the 1 km grid, and how far it is to the next."""
+    step_in, step_tx = _across_m(product), _across_m(ties)
+    offset_in, offset_tx = (int(d.attrs["track_offset"]) for d in (product, ties))
     columns = np.arange(product.sizes["columns"])
     at = (columns - offset_in) * step_in / step_tx + offset_tx
-    left = np.clip(np.floor(at).astype(int), 0, latitude.shape[1] - 2)
+    left = np.clip(np.floor(at).astype(int), 0, ties.sizes["columns"] - 2)
     share = at - left
-    if share.min() < -1e-9 or share.max() > 1 + 1e-9 or len(latitude) != product.sizes["rows"]:
-        raise InputError("the tie points do not cover the swath",
-                         where=str(files["geodetic_tie"]),
+    rows = ties.sizes["rows"] == product.sizes["rows"]
+    if share.min() < -1e-9 or share.max() > 1 + 1e-9 or not rows:
+        raise InputError("the tie points do not cover the swath", where=str(where),
                          remedy="Add geodetic_in.nc of the same product")  # fmt: skip
-    unwrapped = np.degrees(np.unwrap(np.radians(longitude), axis=1))
-    out = [a[:, left] * (1 - share) + a[:, left + 1] * share for a in (latitude, unwrapped)]
-    return out[0], (out[1] + 180.0) % 360.0 - 180.0
+    return left, share
 
 
 def _across_m(dataset: xr.Dataset) -> float:
@@ -215,57 +280,3 @@ def _middle(product: xr.Dataset) -> datetime:
     ]
     middle = times[0] + (times[1] - times[0]) / 2
     return middle if middle.tzinfo else middle.replace(tzinfo=UTC)
-
-
-def grid_swath(swath: Swath, grid: GeoBox) -> xr.Dataset:
-    """Footprint average of a swath on a metric grid.
-
-    Every cell takes the samples around its centre with Gaussian weights of the width of the
-    footprint (or of the cell, where that is larger), as a mean of T^4. A cell is NaN where less
-    than half of its weight is clear, or where no sample is near.
-
-    Returns
-    -------
-    Dataset
-        ``lst_k``, ``sd_k`` [K] and ``clear_share`` (1), float32 (y, x).
-    """
-    to_grid = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
-    known = np.isfinite(swath.longitude) & np.isfinite(swath.latitude)
-    x, y = to_grid.transform(swath.longitude[known], swath.latitude[known])
-    tree = cKDTree(np.column_stack([x, y]))
-    j, i = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    centres = np.column_stack([np.asarray(part).ravel() for part in grid.affine * (j, i)])
-    width = max(NATIVE_M, abs(grid.resolution.x))
-    # A cell wider than the footprint averages all samples that lie in it.
-    count = min(len(x), max(_NEIGHBOURS, int(np.ceil((2.5 * width / NATIVE_M) ** 2))))
-    distance, index = tree.query(centres, k=count, distance_upper_bound=1.25 * width)
-    distance, index = (a.reshape(len(centres), -1) for a in (distance, index))
-    sigma = width * _FWHM_TO_SIGMA
-    near = np.isfinite(distance)
-    weight = np.where(near, np.exp(-0.5 * (np.where(near, distance, 0.0) / sigma) ** 2), 0.0)
-    weight[distance.min(axis=1) > width] = 0.0
-    return _averaged(swath, known, np.where(near, index, 0), weight, grid)
-
-
-def _averaged(
-    swath: Swath, known: NDArray[np.bool_], index: Array, weight: Array, grid: GeoBox
-) -> xr.Dataset:
-    lst, sd = swath.lst_k[known], swath.sd_k[known]
-    clear = swath.clear[known] & np.isfinite(lst)
-    used = weight * clear[index]
-    total, clear_total = weight.sum(axis=1), used.sum(axis=1)
-    share = np.divide(clear_total, total, out=np.zeros_like(total), where=total > 0)
-    good = share >= _MIN_CLEAR
-    safe = np.where(clear_total > 0, clear_total, 1.0)
-    fourth = (used * np.where(clear, lst, 0.0)[index] ** 4).sum(axis=1) / safe
-    spread = (used * np.where(clear, np.nan_to_num(sd), 0.0)[index]).sum(axis=1) / safe
-    fields = {
-        "lst_k": (np.where(good, fourth**0.25, np.nan), "K"),
-        "sd_k": (np.where(good, spread, np.nan), "K"),
-        "clear_share": (np.where(total > 0, share, np.nan), "1"),
-    }
-    out = {}
-    for name, (values, units) in fields.items():
-        out[name] = wrap_xr(values.reshape(grid.shape).astype("float32"), grid)
-        out[name].attrs = {"units": units}
-    return xr.Dataset(out)
