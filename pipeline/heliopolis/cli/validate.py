@@ -23,6 +23,10 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("band_truth", "score_band_truth", False),
         ("landsat_st", "score_simulated_level1", False),
     ),
+    "slstr": (
+        ("slstr_grid", "score_slstr_reference", False),
+        ("slstr_grid", "score_slstr_clouds", False),
+    ),
     "uncertainty": (("uncertainty", "score_uncertainty", False),),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
