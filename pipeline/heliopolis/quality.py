@@ -39,9 +39,13 @@ SLSTR_BAYES_CLOUD = ("single_moderate",)
 
 def qa_bit(qa_pixel: xr.DataArray, name: str) -> xr.DataArray:
     """Whether a bit of QA_PIXEL is set (bool); False where the word itself is missing (NaN)."""
-    known = qa_pixel.notnull()
-    word = qa_pixel.where(known, 0).astype("int64")
-    return ((word >> QA_PIXEL_BITS[name]) & 1).astype(bool) & known
+    return _any_bit(qa_pixel, name)
+
+
+def _any_bit(qa_pixel: xr.DataArray, *names: str) -> xr.DataArray:
+    """Whether any of the bits is set (bool); a missing word has none."""
+    wanted = sum(1 << QA_PIXEL_BITS[name] for name in names)
+    return (qa_pixel.fillna(0).astype("uint16") & wanted) != 0
 
 
 def landsat_clear(qa_pixel: xr.DataArray) -> xr.DataArray:
@@ -51,15 +55,14 @@ def landsat_clear(qa_pixel: xr.DataArray) -> xr.DataArray:
     >>> landsat_clear(words).values.tolist()
     [True, False, False, False]
     """
-    known = qa_pixel.notnull()
-    word = qa_pixel.where(known, 1).astype("int64")
+    fill = 1 << QA_PIXEL_BITS["fill"]
     masked = sum(1 << QA_PIXEL_BITS[name] for name in QA_PIXEL_MASKED)
-    return known & ((word & masked) == 0)
+    return (qa_pixel.fillna(fill).astype("uint16") & masked) == 0
 
 
 def landsat_cloud(qa_pixel: xr.DataArray) -> xr.DataArray:
     """Cloud, cirrus and cloud shadow, without the provider's own dilation (bool)."""
-    return qa_bit(qa_pixel, "cloud") | qa_bit(qa_pixel, "cloud_shadow") | qa_bit(qa_pixel, "cirrus")
+    return _any_bit(qa_pixel, "cloud", "cloud_shadow", "cirrus")
 
 
 def scl_clear(scl: xr.DataArray) -> xr.DataArray:
@@ -198,6 +201,8 @@ def dilate(mask: xr.DataArray, cells: int) -> xr.DataArray:
     size = 2 * cells + 1
 
     def grow(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not block.any():
+            return block
         return np.asarray(ndimage.maximum_filter(block, size=size, mode="constant", cval=0))
 
     data = mask.data

@@ -176,6 +176,7 @@ def write_cog(
         "blockysize": _BLOCK,
         "compress": "zstd",
         "zstd_level": 1,
+        "num_threads": "2",
         "BIGTIFF": "IF_SAFER",
         # Else the fourth band of bytes would be taken for transparency.
         "ALPHA": "NO",
@@ -208,6 +209,7 @@ def _to_cog(source: Path, target: Path, dtype: np.dtype[Any], overview_resamplin
         target,
         driver="COG",
         compress="DEFLATE",
+        level="1",
         predictor="YES",
         blocksize=str(_BLOCK),
         overview_resampling=overview_resampling,
@@ -218,9 +220,14 @@ def _to_cog(source: Path, target: Path, dtype: np.dtype[Any], overview_resamplin
 
 
 def _write_stripes(sink: Any, dataset: xr.Dataset, grid: GeoBox, nodata: float) -> None:
-    """Compute and write the arrays one stripe of blocks after another."""
-    for top in range(0, grid.height, _BLOCK):
-        rows = slice(top, min(top + _BLOCK, grid.height))
+    """Compute and write the arrays one stripe of blocks after another.
+
+    A stripe is as high as the arrays' chunks, so that none of them is computed twice.
+    """
+    chunks = dataset.chunks.get(dataset.odc.spatial_dims[0], (_BLOCK,))
+    step = -(-max(chunks) // _BLOCK) * _BLOCK
+    for top in range(0, grid.height, step):
+        rows = slice(top, min(top + step, grid.height))
         window = Window(0, top, grid.width, rows.stop - rows.start)
         stripe = dataset.isel({dataset.odc.spatial_dims[0]: rows}).compute()
         for index, array in enumerate(stripe.data_vars.values(), start=1):
