@@ -19,7 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from heliopolis.io.atomic import write_json
-from tests.bench import archives, horizons, hot_spots, rasters, sharpening, surface_temperature
+from tests.bench import (
+    archives,
+    full_scene,
+    horizons,
+    hot_spots,
+    rasters,
+    sharpening,
+    surface_temperature,
+)
 from tests.bench.measure import Row
 
 OUTPUT = Path(__file__).parents[2] / "results" / "bench.json"
@@ -56,7 +64,7 @@ def main(output: Path = OUTPUT) -> None:
     start = time.perf_counter()
     record = machine()
     rows = [hot_spots.run(), *horizons.run(), sharpening.run(), *rasters.run(), *archives.run()]
-    rows += surface_temperature.run()
+    rows += [*surface_temperature.run(), *full_scene.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)
