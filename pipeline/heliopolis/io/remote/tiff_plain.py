@@ -8,7 +8,7 @@ compressed blocks unless the part is large, and is read without inflating once m
 from __future__ import annotations
 
 import math
-import mmap
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,20 +89,16 @@ class Plain:
         if self.differences:
             part = np.cumsum(part, axis=1, dtype=self.dtype.newbyteorder("="))
         first = top + rows.start - box.row
-        target = self._rows(file, plane, first, part.shape[0])
-        at = left + cols.start - box.col
-        target[:, at : at + stop - cols.start] = part[:, cols]
+        self._write(file, plane, first, left + cols.start - box.col, part[:, cols])
         return True
 
-    def _rows(self, file: int, plane: int, first: int, count: int) -> NDArray[Any]:
-        """Rows of the file, to be written to."""
-        width, height = self.box.width, self.box.height
-        row_bytes = width * self.samples * self.dtype.itemsize
-        start = len(self.head) + (plane * height + first) * row_bytes
-        lead = start % mmap.ALLOCATIONGRANULARITY
-        mapped = mmap.mmap(file, lead + count * row_bytes, offset=start - lead)
-        pixels = np.frombuffer(mapped, self.dtype, count * width * self.samples, lead)
-        return pixels.reshape(count, width, self.samples)
+    def _write(self, file: int, plane: int, row: int, col: int, part: NDArray[Any]) -> None:
+        """Write pixels to their place in the file, row by row."""
+        cell = self.samples * self.dtype.itemsize
+        row_bytes = self.box.width * cell
+        start = len(self.head) + (plane * self.box.height + row) * row_bytes + col * cell
+        for number, line in enumerate(np.ascontiguousarray(part, self.dtype)):
+            os.pwrite(file, line, start + number * row_bytes)
 
 
 def plan_plain(tiff: Tiff, level: Image, box: Box, *, file_size: int | None = None) -> Plain | None:
