@@ -26,6 +26,7 @@ from heliopolis.errors import InputError, NoDataError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.catalogs import Query, is_day, lst_file_scenes
 from heliopolis.io.catalogs import search as search_catalogs
+from heliopolis.io.catalogs.query import TimeOfDay
 from heliopolis.io.pointcloud import points_bounds
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.remote.client import Client
@@ -65,7 +66,7 @@ def search(*, scenes: Path, longitude: float, bounds: list[float], options: dict
             )
             heat += [s for s in found if _in_season(s.acquired.date(), period)]
         else:
-            query = _query(source.collections, bounds, period, source)
+            query = _query(source.collections, bounds, period, source, period.time_of_day)
             heat += search_catalogs(source.catalog, query, client)
     light: list[Scene] = []
     if optical.stac is not None:
@@ -91,6 +92,7 @@ def _query(
     bounds: list[float],
     period: Period,
     source: ThermalSource | OpticalSource,
+    time_of_day: TimeOfDay = "both",
 ) -> Query:
     return Query(
         collections=collections,
@@ -100,6 +102,7 @@ def _query(
         months=period.months,
         max_cloud_percent=source.max_cloud_percent,
         orbit=source.orbit,
+        time_of_day=time_of_day,
     )
 
 

@@ -14,7 +14,9 @@ from email.utils import parsedate_to_datetime
 #: Requests per second and connections at a time that a host allows, by the end of its name.
 #: Copernicus Data Space (4 connections, 2000 requests a minute; the rate here stays well below):
 #: https://documentation.dataspace.copernicus.eu/Quotas.html
-KNOWN_LIMITS = {"dataspace.copernicus.eu": (5.0, 4)}
+#: Geoplateforme (WMS raster: 40 requests a second from one address; well below it here):
+#: https://ignf.github.io/cartes.gouv.fr-documentation/
+KNOWN_LIMITS = {"dataspace.copernicus.eu": (5.0, 4), "data.geopf.fr": (10.0, 4)}
 
 #: Answers that may be better the next time (RFC 9110, RFC 6585).
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})

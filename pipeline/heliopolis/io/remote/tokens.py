@@ -24,6 +24,9 @@ COPERNICUS_S3_URL = "https://eodata.dataspace.copernicus.eu"
 COPERNICUS_TOKEN_URL = (
     "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
 )
+#: https://registry.opendata.aws/usgs-landsat/
+LANDSAT_BUCKET = "usgs-landsat"
+_LANDSAT_HOST = f"{LANDSAT_BUCKET}.s3.us-west-2.amazonaws.com"
 _COPERNICUS_DOWNLOAD = "download.dataspace.copernicus.eu"
 
 #: A token is renewed when it is good for less than this, unless it has only just been given.
@@ -219,10 +222,6 @@ class CopernicusS3:
 
     def sign(self, url: str) -> tuple[str, Mapping[str, str]]:
         """Address in the storage, and the headers of the signature."""
-        from botocore.auth import S3SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-
         parts = urlsplit(url)
         if parts.scheme == "s3":
             url = f"{self._url}/{parts.netloc}{quote(parts.path, safe='/~%')}"
@@ -231,13 +230,63 @@ class CopernicusS3:
         if self._keys is None:
             names = "CDSE_S3_ACCESS_KEY", "CDSE_S3_SECRET_KEY"
             self._keys = _needed(*names, where="object storage of the Copernicus Data Space")
-        request = AWSRequest("GET", url)
-        S3SigV4Auth(Credentials(*self._keys), "s3", "default").add_auth(request)
-        return url, dict(request.headers.items())
+        return url, _s3_headers(url, "default", *self._keys)
 
     def renew(self) -> None:
         """Look the keys up again."""
         self._keys = None
+
+
+class LandsatRequesterPays:
+    """Signs requests to USGS's Landsat bucket, whose readers pay (AWS Signature 4).
+
+    ``s3://usgs-landsat/...`` becomes an address of the bucket in ``us-west-2``.
+
+    Notes
+    -----
+    ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and, where the keys are temporary,
+    ``AWS_SESSION_TOKEN`` come from the environment or the keyring. Requests are charged to that
+    account: https://www.usgs.gov/landsat-missions/landsat-commercial-cloud-data-access
+    """
+
+    def __init__(self) -> None:
+        self._keys: tuple[str, str, str | None] | None = None
+
+    def sign(self, url: str) -> tuple[str, Mapping[str, str]]:
+        """Address in the bucket, and the headers of the signature."""
+        parts = urlsplit(url)
+        if parts.scheme == "s3" and parts.netloc == LANDSAT_BUCKET:
+            url = f"https://{_LANDSAT_HOST}{quote(parts.path, safe='/~%')}"
+        elif parts.netloc != _LANDSAT_HOST:
+            return url, {}
+        if self._keys is None:
+            names = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+            keys = _needed(*names, where=f"bucket {LANDSAT_BUCKET}, whose readers pay")
+            self._keys = *keys, _secret("AWS_SESSION_TOKEN")
+        return url, _s3_headers(url, "us-west-2", *self._keys, requester_pays=True)
+
+    def renew(self) -> None:
+        """Look the keys up again."""
+        self._keys = None
+
+
+def _s3_headers(
+    url: str,
+    region: str,
+    key: str,
+    secret: str,
+    session: str | None = None,
+    requester_pays: bool = False,
+) -> dict[str, str]:
+    """Headers of a signed GET."""
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    headers = {"x-amz-request-payer": "requester"} if requester_pays else {}
+    request = AWSRequest("GET", url, headers=headers)
+    S3SigV4Auth(Credentials(key, secret, session), "s3", region).add_auth(request)
+    return dict(request.headers.items())
 
 
 def signer_for(url_or_provider: str, client: Client) -> Signer | None:
@@ -246,7 +295,8 @@ def signer_for(url_or_provider: str, client: Client) -> Signer | None:
     Parameters
     ----------
     url_or_provider
-        ``planetary-computer``, ``copernicus-s3``, ``copernicus-token``, or an address.
+        ``planetary-computer``, ``copernicus-s3``, ``copernicus-token``, ``aws-requester-pays``,
+        or an address.
     client
         Fetches tokens. It keeps the signers, so that all its calls share their tokens.
     """
@@ -262,6 +312,7 @@ _MAKERS: dict[str, Callable[[Client], Signer]] = {
     "planetary-computer": PlanetaryComputer,
     "copernicus-token": CopernicusToken,
     "copernicus-s3": lambda client: CopernicusS3(),
+    "aws-requester-pays": lambda client: LandsatRequesterPays(),
 }
 
 
@@ -272,6 +323,8 @@ def _signer_name(url: str) -> str | None:
         return "planetary-computer"
     if (parts.scheme == "s3" and host == "eodata") or host == urlsplit(COPERNICUS_S3_URL).netloc:
         return "copernicus-s3"
+    if host == _LANDSAT_HOST or (parts.scheme == "s3" and host == LANDSAT_BUCKET):
+        return "aws-requester-pays"
     asks_token = ("zipper", "download", "catalogue")
     if host.endswith(".dataspace.copernicus.eu") and host.partition(".")[0] in asks_token:
         return "copernicus-token" if parts.path.startswith("/odata/") else None

@@ -13,6 +13,7 @@ from heliopolis.io.remote.client import Answer, Client, CorruptError, RemoteErro
 from heliopolis.io.remote.tokens import (
     CopernicusS3,
     CopernicusToken,
+    LandsatRequesterPays,
     PlanetaryComputer,
     signer_for,
 )
@@ -175,17 +176,49 @@ def test_s3_signature(ring: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     assert CopernicusS3().sign(elsewhere) == (elsewhere, {})
 
 
-def _signature(path: str, headers: object, secret: str) -> str:
+def test_requester_pays(ring: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import botocore.auth
+
+    signer = LandsatRequesterPays()
+    key = "collection02/level-2/standard/oli-tirs/2026/195/028/LC09/LC09_ST_B10.TIF"
+    with pytest.raises(RemoteError, match="No AWS_ACCESS_KEY_ID"):
+        signer.sign(f"s3://usgs-landsat/{key}")
+    ring |= {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "session",
+    }
+    moment = datetime(2026, 7, 1, 12, tzinfo=UTC).replace(tzinfo=None)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: moment, raising=True)
+    url, headers = signer.sign(f"s3://usgs-landsat/{key}")
+    host = "usgs-landsat.s3.us-west-2.amazonaws.com"
+    assert url == f"https://{host}/{key}"
+    assert headers["x-amz-request-payer"] == "requester"
+    assert headers["X-Amz-Security-Token"] == "session"
+    signed = headers["Authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert {"x-amz-request-payer", "x-amz-security-token"} <= set(signed)
+    expected = _signature(f"/{key}", headers, "secret", host=host, region="us-west-2")
+    assert headers["Authorization"].endswith(expected)
+    assert signer.sign("https://example.org/x") == ("https://example.org/x", {})
+
+
+def _signature(
+    path: str,
+    headers: object,
+    secret: str,
+    host: str = "eodata.dataspace.copernicus.eu",
+    region: str = "default",
+) -> str:
     """AWS Signature Version 4 by hand, for a GET without query."""
     import hashlib
     import hmac
 
     sent = {str(k).lower(): str(v) for k, v in dict(headers).items()}  # type: ignore[call-overload]
-    sent["host"] = "eodata.dataspace.copernicus.eu"
+    sent["host"] = host
     names = sent["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
     signed = "".join(f"{name}:{sent[name]}\n" for name in names.split(";"))
     canonical = f"GET\n{path}\n\n{signed}\n{names}\n{sent['x-amz-content-sha256']}"
-    scope = "20260701/default/s3/aws4_request"
+    scope = f"20260701/{region}/s3/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{sent['x-amz-date']}\n{scope}\n{digest}"
     key = f"AWS4{secret}".encode()
@@ -198,6 +231,7 @@ def test_signer_by_name_and_address(service: Service) -> None:
     assert isinstance(signer_for(BLOB, service), PlanetaryComputer)
     assert signer_for("planetary-computer", service) is signer_for(BLOB, service)
     assert isinstance(signer_for("s3://eodata/Sentinel-2/x", service), CopernicusS3)
+    assert isinstance(signer_for("s3://usgs-landsat/x.TIF", service), LandsatRequesterPays)
     s3 = "https://eodata.dataspace.copernicus.eu/eodata/x"
     assert signer_for(s3, service) is signer_for("copernicus-s3", service)
     assert isinstance(signer_for(ODATA, service), CopernicusToken)
