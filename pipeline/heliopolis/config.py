@@ -137,13 +137,25 @@ class Thermal(Section):
     """From thermal scenes to a composite of land-surface temperature."""
 
     sources: tuple[ThermalSource, ...] = Field(description="Where the scenes come from")
-    method: Literal["product", "rte"] = Field("product", description="How LST is computed")
+    method: Literal["product", "rte", "smw", "split-window"] = Field(
+        "product",
+        description="How LST is computed from Landsat; smw and split-window from Level-1 too",
+    )
+    emissivity: Literal["product", "city"] = Field(
+        "product",
+        description="For rte and smw: of the product, or from the date's NDVI, for cities",
+    )
+    tcwv_mm: Positive | None = Field(
+        None,
+        description="Water vapour of the air for smw and split-window [mm]; by default from the "
+        "product's transmittance, else a climatology",
+    )
     sharpen: bool = Field(True, description="Sharpen with optical predictors where that has skill")
     min_clear_share: Share = Field(
         0.2, description="Scenes that are clear over less of the area are left out"
     )
     composite_sensors: tuple[str, ...] = Field(
-        ("landsat-c2-l2", "lst-raster"),
+        ("landsat-c2-l2", "landsat-c2-l1", "lst-raster"),
         description="Sensors whose scenes enter the composite; others are delivered by scene",
     )
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import rasterio
@@ -76,19 +73,9 @@ def _laid_out(numbers: np.ndarray[Any, Any], side: int, *, noisy: bool) -> np.nd
     return np.ascontiguousarray(out)
 
 
-def retrieve(scene: Path, out: Path, chunk: int | None = None) -> None:
+def retrieve(scene: Path, out: Path, chunk: int = landsat_lst.CHUNK) -> None:
     """Surface temperature of the scene with its error, written."""
-    with _chunks(chunk):
-        landsat_lst.write_landsat_lst(scene, out, method="rte")
-
-
-@contextmanager
-def _chunks(side: int | None) -> Iterator[None]:
-    if side is None:
-        yield
-        return
-    with mock.patch.object(landsat_lst, "_CHUNK", side):
-        yield
+    landsat_lst.write_landsat_lst(scene, out, method="rte", chunks=chunk)
 
 
 def recode(scene: Path, out: Path) -> None:

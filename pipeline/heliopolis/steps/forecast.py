@@ -91,11 +91,14 @@ def _cost(kind: str, cells: float) -> tuple[float, float]:
 
 def _sizes(study: Study, scenes: Mapping[str, Sequence[Scene]]) -> tuple[float, float]:
     """Bytes to read from this machine, and bytes to fetch."""
-    method = study.config.thermal.method if study.config.thermal is not None else "product"
+    thermal = study.config.thermal
     here = far = 0.0
     for role, found in scenes.items():
         for scene in found:
-            names = tuple(ASSETS) if role == "optical" else thermal_assets(scene, method)
+            if role == "thermal" and thermal is not None:
+                names = thermal_assets(scene, thermal)
+            else:
+                names = tuple(ASSETS)
             for item in scene.items:
                 for asset in (item["assets"][n] for n in names if n in item.get("assets", {})):
                     href = str(asset["href"]).removeprefix("file://")

@@ -1,5 +1,3 @@
-from unittest import mock
-
 import numpy as np
 import pytest
 import rasterio
@@ -7,8 +5,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from heliopolis.io.raster import read_raster, write_cog
-from heliopolis.steps import landsat_lst
+from heliopolis.io.raster import read_raster, read_tags, write_cog
 from heliopolis.steps.landsat_lst import write_landsat_lst
 
 SIDE = 700
@@ -48,8 +45,7 @@ def scene(tmp_path_factory):
 def test_chunks_do_not_show_in_the_temperature(scene, tmp_path):
     made = []
     for chunk in (96, 256, 512, SIDE):
-        with mock.patch.object(landsat_lst, "_CHUNK", chunk):
-            write_landsat_lst(scene, tmp_path / f"{chunk}.tif", method="rte")
+        write_landsat_lst(scene, tmp_path / f"{chunk}.tif", method="rte", chunks=chunk)
         made.append(read_raster(tmp_path / f"{chunk}.tif"))
     assert 0.5 < float(np.isfinite(made[0]["lst_c"]).mean()) < 0.999
     for other in made[1:]:
@@ -69,3 +65,22 @@ def test_writing_computes_every_chunk_once(tmp_path):
     path = write_cog(tmp_path / "out.tif", {"one": band})
     assert len(calls) == 4
     assert (read_raster(path)["one"] == 1.0).all()
+
+
+def test_water_vapour_is_told_where_it_was_not_given(scene, tmp_path):
+    write_landsat_lst(scene, tmp_path / "own.tif", method="smw")
+    assert read_tags(tmp_path / "own.tif")["water_vapour"] == "transmittance (ST_ATRAN)"
+    dry = tmp_path / "dry"
+    dry.mkdir()
+    for path in scene.iterdir():
+        if not path.name.endswith("ST_ATRAN.TIF"):
+            (dry / path.name).symlink_to(path)
+    write_landsat_lst(dry, tmp_path / "climate.tif", method="smw")
+    told = read_tags(tmp_path / "climate.tif")["water_vapour"]
+    assert told.startswith("climatology of latitude and month")
+    write_landsat_lst(scene, tmp_path / "given.tif", method="smw", tcwv_mm=15.0)
+    own, climate, given = (
+        read_raster(tmp_path / f"{name}.tif") for name in ("own", "climate", "given")
+    )
+    wider = float(climate["lst_sd_c"].median()) > float(given["lst_sd_c"].median())
+    assert wider and np.isfinite(own["lst_sd_c"]).any()

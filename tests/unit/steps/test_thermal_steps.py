@@ -12,9 +12,11 @@ from heliopolis.errors import ConfigError, NoDataError
 from heliopolis.grid import coarsen
 from heliopolis.io.raster import read_raster, read_tags, write_cog
 from heliopolis.scene import Scene, Sensor
+from heliopolis.steps.composite import composite
 from heliopolis.steps.landsat_lst import write_landsat_lst
+from heliopolis.steps.optical import optical_composite
 from heliopolis.steps.sharpen_files import sharpen_files
-from heliopolis.steps.thermal import composite, optical_composite, sharpen, thermal_scene
+from heliopolis.steps.thermal import sharpen, thermal_scene
 from heliopolis.thermal.planck import coarsen_mean_k
 
 BOUNDS = [650_000, 6_860_000, 652_000, 6_862_000]
@@ -110,6 +112,12 @@ def test_composite_leaves_the_cloudy_date_out_and_says_so(run, ground):
     assert "lst_20250715" in json.loads(tags["left_out"])
     assert tags["scenes"] == "lst_20250610,lst_20250701"
     made = read_raster(run / "lst.tif")
+    one = read_raster(run / DAYS[0] / "lst.tif")
+    parts = [one[name].values ** 2 for name in ("sd_random_k", "sd_scene_k", "sd_systematic_k")]
+    np.testing.assert_allclose(sum(parts), one["lst_sd_c"].values ** 2, rtol=1e-3)
+    # What comes back on every date does not shrink with the number of dates.
+    assert (made["lst_sd_c"].values >= one["sd_systematic_k"].values * 0.99).all()
+    assert (made["anomaly_sd_c"].values <= made["lst_sd_c"].values + 1e-6).all()
     assert list(made.data_vars)[:6] == ["lst_median_c", "lst_sd_c", "anomaly_c", "n_obs",
                                         "effective_resolution_m", "persistence"]  # fmt: skip
     assert (made["n_obs"].values == 2).all()
@@ -147,8 +155,6 @@ def test_sharpen_files_conserves_and_keeps_the_predictors_grid(tmp_path, ground)
     assert read_raster(tmp_path / "f50.tif")["lst_c"].shape == (40, 40)
 
 
-def test_methods_that_need_water_vapour_ask_for_it(tmp_path):
-    with pytest.raises(ConfigError, match="water vapour"):
-        write_landsat_lst(tmp_path, tmp_path / "x.tif", method="smw")
+def test_a_method_that_is_not_known(tmp_path):
     with pytest.raises(ConfigError, match="not known"):
         write_landsat_lst(tmp_path, tmp_path / "x.tif", method="magic")
