@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numba import njit
 from numpy.typing import NDArray
 
 Pair = tuple[xr.DataArray, xr.DataArray]
@@ -137,23 +138,53 @@ def cloud_sigma(
     >>> cloud_sigma(xr.DataArray([0.2, 3.0, 25.0, 100.0], dims="x"), 0.925).round(2).values.tolist()
     [2.09, 1.23, 0.59, 0.0]
     """
-    far = unexplained_sigma(xr.full_like(cloud_distance_km, CLOUD_DISTANCE_KM[-1]), transmittance)
-    near = unexplained_sigma(cloud_distance_km, transmittance)
-    sigma: xr.DataArray = (near**2 - far**2).clip(0.0) ** 0.5
-    return sigma
+    return xr.apply_ufunc(
+        _table,
+        cloud_distance_km,
+        transmittance,
+        kwargs={"beyond_far": True},
+        dask="parallelized",
+        output_dtypes=[cloud_distance_km.dtype],
+    )
 
 
-def _table(distance_km: Array, transmittance: Array) -> Array:
-    figures = np.array(UNEXPLAINED_K)
-    row, down = _place(distance_km, np.array(CLOUD_DISTANCE_KM))
-    col, across = _place(transmittance, np.array(TRANSMITTANCE))
-    upper = figures[row, col] * (1 - across) + figures[row, col + 1] * across
-    lower = figures[row + 1, col] * (1 - across) + figures[row + 1, col + 1] * across
-    return np.asarray(upper * (1 - down) + lower * down, dtype=distance_km.dtype)
+def _table(distance_km: Array, transmittance: Array, beyond_far: bool = False) -> Array:
+    """`UNEXPLAINED_K` at each pixel, or what it exceeds its far limit by [K]; NaN stays NaN."""
+    distance, through = np.broadcast_arrays(distance_km, transmittance)
+    out = np.empty(distance.shape, dtype=distance_km.dtype)
+    _fill(
+        np.ravel(distance), np.ravel(through), np.array(CLOUD_DISTANCE_KM),
+        np.array(TRANSMITTANCE), np.array(UNEXPLAINED_K), beyond_far, out.reshape(-1),
+    )  # fmt: skip
+    return out
 
 
-def _place(values: Array, knots: Array) -> tuple[NDArray[np.intp], Array]:
-    """Interval between knots, and the share of the way through it; NaN stays NaN in the share."""
-    at = np.interp(values, knots, np.arange(len(knots), dtype="float64"))
-    index = np.clip(np.nan_to_num(at), 0, len(knots) - 2).astype(np.intp)
-    return index, np.asarray(at - index)
+@njit(nogil=True, cache=True)
+def _fill(
+    distance: Array, through: Array, rows: Array, cols: Array, figures: Array, beyond: bool,
+    out: Array,
+) -> None:  # fmt: skip
+    for at in range(distance.size):
+        if np.isnan(distance[at]) or np.isnan(through[at]):
+            out[at] = np.nan
+            continue
+        col, across = _place(through[at], cols)
+        row, down = _place(distance[at], rows)
+        upper = figures[row, col] * (1 - across) + figures[row, col + 1] * across
+        lower = figures[row + 1, col] * (1 - across) + figures[row + 1, col + 1] * across
+        value = upper * (1 - down) + lower * down
+        if beyond:
+            far = figures[-1, col] * (1 - across) + figures[-1, col + 1] * across
+            value = np.sqrt(max(value**2 - far**2, 0.0))
+        out[at] = value
+
+
+@njit(nogil=True, cache=True)
+def _place(value: float, knots: Array) -> tuple[int, float]:
+    """Interval between knots, and the share of the way through it; constant beyond them."""
+    last = knots.size - 2
+    index = 0
+    while index < last and value > knots[index + 1]:
+        index += 1
+    share = (value - knots[index]) / (knots[index + 1] - knots[index])
+    return index, min(max(share, 0.0), 1.0)
