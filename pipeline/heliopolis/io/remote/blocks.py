@@ -15,7 +15,7 @@ from heliopolis.io.remote.tiff_plain import Plain
 ReadRange = Callable[[int, int, bool], bytes]
 
 _JOIN_GAP_BYTES = 16 * 1024
-_JOIN_LIMIT_BYTES = 4 * 2**20
+_JOIN_LIMIT_BYTES = 5 * 2**20
 THREADS = 8
 
 

@@ -8,7 +8,6 @@ compressed blocks unless the part is large, and is read without inflating once m
 from __future__ import annotations
 
 import math
-import mmap
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +26,6 @@ _LARGEST_BLOCK_BYTES = 16 * 2**20
 #: A plain file is at most so much larger than the compressed blocks.
 _MOST_GROWTH = 2.0
 _STRIP_BYTES = 256 * 1024
-#: Bytes of the file that are mapped at once at most: all of them may count as memory.
-_MAPPED_BYTES = 2.5 * 2**20
 
 
 @dataclass(frozen=True)
@@ -96,20 +93,12 @@ class Plain:
         return True
 
     def _write(self, file: int, plane: int, row: int, col: int, part: NDArray[Any]) -> None:
-        """Write pixels to their place in the file: by mapping its rows, unless they are long."""
-        width, count = self.box.width, part.shape[0]
+        """Write pixels to their place in the file, row by row."""
         cell = self.samples * self.dtype.itemsize
-        row_bytes = width * cell
-        start = len(self.head) + (plane * self.box.height + row) * row_bytes
-        if count * row_bytes > _MAPPED_BYTES:
-            for number, line in enumerate(np.ascontiguousarray(part, self.dtype)):
-                os.pwrite(file, line, start + number * row_bytes + col * cell)
-            return
-        lead = start % mmap.ALLOCATIONGRANULARITY
-        mapped = mmap.mmap(file, lead + count * row_bytes, offset=start - lead)
-        pixels = np.frombuffer(mapped, self.dtype, count * width * self.samples, lead)
-        rows = pixels.reshape(count, width, self.samples)
-        rows[:, col : col + part.shape[1]] = part
+        row_bytes = self.box.width * cell
+        start = len(self.head) + (plane * self.box.height + row) * row_bytes + col * cell
+        for number, line in enumerate(np.ascontiguousarray(part, self.dtype)):
+            os.pwrite(file, line, start + number * row_bytes)
 
 
 def plan_plain(tiff: Tiff, level: Image, box: Box, *, file_size: int | None = None) -> Plain | None:
