@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from heliopolis.config import ACQUIRED
-from heliopolis.scene import read_scenes
+from heliopolis.scene import other_dates, read_scenes
 from heliopolis.study import Study, digest, source_digest
 
 if not workflow.configfiles:
@@ -49,7 +49,10 @@ def pinned(role):
 
 
 def one_scene(wildcards):
-    return digest([s.to_dict() for s in scenes("thermal") if s.id == wildcards.scene])
+    found = scenes("thermal")
+    own = [s for s in found if s.id == wildcards.scene]
+    others = other_dates(found, wildcards.scene) if CFG.thermal.bright_roofs else []
+    return digest([s.to_dict() for s in own + others])
 
 
 def each_scene(pattern):

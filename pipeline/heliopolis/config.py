@@ -133,6 +133,17 @@ class ThermalSource(Section):
         return self
 
 
+class Materials(Section):
+    """A class map of roof and ground materials, for their emissivity."""
+
+    file: str
+    classes: dict[str, tuple[int, ...]] = Field(
+        description="Codes of the map for each material: asphalt, brick, concrete, stone, "
+        "roof_tile, roof_slate, roof_gravel, metal, metal_bare, metal_coated, white_roof, "
+        "pv_panel, green_roof, bare_soil, vegetation, water, built"
+    )
+
+
 class Thermal(Section):
     """From thermal scenes to a composite of land-surface temperature."""
 
@@ -144,6 +155,19 @@ class Thermal(Section):
     emissivity: Literal["product", "city"] = Field(
         "product",
         description="For rte and smw: of the product, or from the date's NDVI, for cities",
+    )
+    aster_ged: Paths = Field(
+        (),
+        description="For emissivity: city: tiles AG100.v003.*.h5 of ASTER GED, or rasters with "
+        "its bands",
+    )
+    materials: Materials | None = Field(
+        None, description="For emissivity: city: map of roof and ground materials"
+    )
+    bright_roofs: bool = Field(
+        True,
+        description="Give back bright roofs that the mask takes for cloud, where they are warm "
+        "and look the same on other dates",
     )
     tcwv_mm: Positive | None = Field(
         None,

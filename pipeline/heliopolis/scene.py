@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -111,3 +111,24 @@ def read_scenes(path: Path) -> dict[str, list[Scene]]:
     """Read pinned scenes: ``{"thermal": [...], "optical": [...]}``, each sorted by time."""
     record = json.loads(path.read_text(encoding="utf-8"))
     return {role: [Scene.from_dict(one) for one in record[role]] for role in ("thermal", "optical")}
+
+
+#: Dates that a scene is compared with to tell what is static.
+OTHER_DATES = 4
+
+
+def other_dates(scenes: Sequence[Scene], name: str) -> list[Scene]:
+    """The first scenes of other dates by day, of the kind of the scene called ``name``.
+
+    The first and not the nearest ones: a scene that is added later changes nothing for those
+    before it.
+    """
+    own = next((one for one in scenes if one.id == name), None)
+    if own is None:
+        return []
+    alike = [
+        one for one in scenes
+        if one.sensor is own.sensor and one.acquired.date() != own.acquired.date()
+        and one.properties.get("heliopolis:overpass", "day") == "day"
+    ]  # fmt: skip
+    return sorted(alike, key=lambda one: (one.acquired, one.id))[:OTHER_DATES]

@@ -27,7 +27,7 @@ from heliopolis.io.vector import read_layer
 SECTIONS: dict[str, tuple[str, ...]] = {
     "study_area": ("area",),
     "search": ("area", "period", "thermal", "optical"),
-    "thermal_scene": ("area", "thermal"),
+    "thermal_scene": ("area", "thermal", "land_cover"),
     "optical_composite": ("area", "optical", "land_cover"),
     "sharpen": ("thermal",),
     "composite": ("thermal", "heat", "period"),

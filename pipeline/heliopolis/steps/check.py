@@ -14,7 +14,7 @@ from pathlib import Path
 import shapely
 from odc.geo import CRS
 
-from heliopolis.config import ACQUIRED, Footprints
+from heliopolis.config import ACQUIRED, Footprints, Thermal, expand
 from heliopolis.errors import ConfigError, HeliopolisError
 from heliopolis.grid import metric_crs
 from heliopolis.io.catalogs import PROVIDERS
@@ -51,6 +51,7 @@ def _tests(study: Study) -> Iterable[Callable[[], object]]:
                 yield partial(_rasters, study, list(one.files), "thermal.sources.files")
         yield lambda: _rasters(study, [p.file for p in config.optical.predictors], "optical")
         yield lambda: _rasters(study, study.file("land_cover"), "land_cover")
+        yield lambda: _emissivity(study, config.thermal)
         layer = config.places.layer if config.places is not None else None
         yield lambda: _layer(study, _own(study.file("places")), layer)
     images = _own(config.imagery.files) if config.imagery else []
@@ -94,8 +95,6 @@ def footprints_in_metres(file: Path, section: Footprints) -> None:
 
 
 def _rasters(study: Study, files: list[str], what: str) -> None:
-    from heliopolis.config import expand
-
     if not files:
         return
     area, crs = study.area.boundary, metric_crs(study.config.area.crs)
@@ -109,6 +108,29 @@ def _rasters(study: Study, files: list[str], what: str) -> None:
             where=f"{what}: {', '.join(files)}",
             remedy="Check area.bbox or the boundary, and the CRS of the rasters",
         )
+
+
+def _emissivity(study: Study, thermal: Thermal | None) -> None:
+    from heliopolis.thermal.materials import MATERIALS
+
+    if thermal is None or (not thermal.aster_ged and thermal.materials is None):
+        return
+    if thermal.emissivity != "city" or thermal.method == "product":
+        raise ConfigError(
+            "aster_ged and materials are given, but the temperature is not computed with them",
+            where="thermal",
+            remedy="Set thermal.emissivity: city and thermal.method: rte, smw or split-window",
+        )
+    expand(thermal.aster_ged, "thermal.aster_ged")
+    if thermal.materials is not None:
+        unknown = sorted(set(thermal.materials.classes) - set(MATERIALS))
+        if unknown:
+            raise ConfigError(
+                f"no emissivity is known of {', '.join(unknown)}",
+                where="thermal.materials.classes",
+                remedy="Choose from: " + ", ".join(sorted(MATERIALS)),
+            )
+        _rasters(study, [thermal.materials.file], "thermal.materials")
 
 
 def _layer(study: Study, files: list[str], layer: str | None) -> None:

@@ -13,12 +13,11 @@ from heliopolis.io.catalogs.door import enter, from_disk, sensor_of
 from heliopolis.io.landsat import LandsatScene
 from heliopolis.io.raster import read_onto, write_cog
 from heliopolis.scene import Sensor
-from heliopolis.steps.landsat_retrieval import METHODS, Request, clear_sky, retrieve
+from heliopolis.steps.landsat_clear import clear_sky
+from heliopolis.steps.landsat_retrieval import METHODS, Request, retrieve
 from heliopolis.steps.thermal import celsius
 
 CHUNK = 1024
-#: Cloud is grown by the 100 m of a native thermal pixel.
-_GROW_M = 100.0
 
 
 def write_landsat_lst(
@@ -62,7 +61,7 @@ def write_landsat_lst(
     if found.emissivity_source is not None:
         bands["emissivity_source"] = found.emissivity_source.astype("float32")
     if "qa_pixel" in scene.files:
-        bands = bands.where(clear_sky(scene, grid, _GROW_M, chunks))
+        bands = bands.where(clear_sky(scene, grid, chunks).masks["clear"])
     tags = {"scene": scene.name, **found.tags, "masked": str("qa_pixel" in scene.files)}
     write_cog(out, bands, tags=tags)
 

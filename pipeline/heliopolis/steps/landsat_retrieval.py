@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -11,10 +11,12 @@ from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
 from heliopolis.io.landsat import LandsatScene
-from heliopolis.quality import dilate, landsat_clear, landsat_cloud, qa_bit
+from heliopolis.quality import qa_bit
+from heliopolis.steps.city_ground import CityGround
+from heliopolis.steps.landsat_clear import ASSETS as MASK_ASSETS
 from heliopolis.thermal import retrieval, water_vapour
 from heliopolis.thermal.bands import band_of
-from heliopolis.thermal.emissivity import SIGMA, city_emissivity, ndvi
+from heliopolis.thermal.emissivity import SIGMA, ndvi
 from heliopolis.thermal.footprint import seen_by_sensor
 from heliopolis.thermal.planck import brightness_temperature
 
@@ -45,8 +47,9 @@ class Request:
         product, else from a climatology.
     emissivity
         Emissivity 0..1 (y, x) on the grid that replaces all others.
-    city
-        Emissivity from the scene's own reflectance instead of the product's.
+    ground
+        Where given, emissivity is made from the scene's own reflectance and these maps, instead
+        of taken from the product.
     chunks
         Side of the chunks [pixels].
     """
@@ -54,14 +57,14 @@ class Request:
     method: str = "product"
     tcwv_mm: float | None = None
     emissivity: xr.DataArray | None = None
-    city: bool = False
+    ground: CityGround | None = None
     chunks: int = 1024
 
     @property
     def assets(self) -> tuple[str, ...]:
         """Files that are read, where a scene has them."""
-        more = _REFLECTANCE if self.city and self.method != "product" else ()
-        return ("qa_pixel", *ASSETS[self.method], *more)
+        more = _REFLECTANCE if self.ground is not None and self.method != "product" else ()
+        return tuple(dict.fromkeys((*MASK_ASSETS, *ASSETS[self.method], *more)))
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ class Retrieved:
         What was used: ``retrieval``, ``emissivity``, ``water_vapour``.
     emissivity_source
         Codes `heliopolis.thermal.emissivity.SOURCES` (y, x) where the emissivity is ours.
+    untrusted
+        Where metal or another mirror of the sky is known to be (bool; y, x).
     """
 
     values: xr.Dataset
     tags: dict[str, str]
     emissivity_source: xr.DataArray | None = None
+    untrusted: xr.DataArray | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ class _Ground:
     sd: xr.DataArray | float
     told: str
     source: xr.DataArray | None = None
+    untrusted: xr.DataArray | None = None
+
+    def with_values(self, values: xr.Dataset, water: str) -> Retrieved:
+        tags = {"emissivity": self.told, "water_vapour": water}
+        return Retrieved(values, tags, self.source, self.untrusted)
 
 
 def retrieve(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
@@ -103,16 +114,7 @@ def retrieve(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
     """
     makers = {"product": _product, "rte": _rte, "smw": _smw, "split-window": _split_window}
     made = makers[asked.method](scene, grid, asked)
-    return Retrieved(made.values, {"retrieval": asked.method, **made.tags}, made.emissivity_source)
-
-
-def clear_sky(scene: LandsatScene, grid: GeoBox, grow_m: float, chunks: int) -> xr.DataArray:
-    """Whether QA_PIXEL calls a pixel clear, clouds grown by ``grow_m`` [m]; (y, x), lazy."""
-    scene.require(["qa_pixel"], "the cloud mask")
-    words = scene.read(["qa_pixel"], grid, chunks=chunks)["qa_pixel"]
-    cells = max(1, round(grow_m / abs(grid.resolution.x)))
-    clear: xr.DataArray = landsat_clear(words) & ~dilate(landsat_cloud(words), cells)
-    return clear
+    return replace(made, tags={"retrieval": asked.method, **made.tags})
 
 
 def _product(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
@@ -134,8 +136,7 @@ def _rte(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
     values = retrieval.retrieve_rte(
         trad, urad, drad, atran, ground.values[0], band, ground.sd, bands.get("cdist")
     )
-    tags = {"emissivity": ground.told, "water_vapour": "of the product"}
-    return Retrieved(values, tags, ground.source)
+    return ground.with_values(values, "of the product")
 
 
 def _smw(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
@@ -148,7 +149,7 @@ def _smw(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
     values = retrieval.retrieve_smw(
         brightness, ground.values[0], water, scene.spacecraft, ground.sd, water_sd
     )
-    return Retrieved(values, {"emissivity": ground.told, "water_vapour": told}, ground.source)
+    return ground.with_values(values, told)
 
 
 def _split_window(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieved:
@@ -165,7 +166,7 @@ def _split_window(scene: LandsatScene, grid: GeoBox, asked: Request) -> Retrieve
         spacecraft=scene.spacecraft,
         tcwv_sd_mm=water_sd,
     )
-    return Retrieved(values, {"emissivity": ground.told, "water_vapour": told}, ground.source)
+    return ground.with_values(values, told)
 
 
 def _brightness(scene: LandsatScene, grid: GeoBox, band: int, asked: Request) -> xr.DataArray:
@@ -184,7 +185,7 @@ def _ground(scene: LandsatScene, grid: GeoBox, asked: Request, bands: tuple[int,
     """Emissivity: the one given, the product's, or from the reflectance of the date."""
     if asked.emissivity is not None:
         return _Ground((asked.emissivity,) * len(bands), SIGMA, "given")
-    if bands == (10,) and "emis" in scene.files and not asked.city:
+    if bands == (10,) and "emis" in scene.files and asked.ground is None:
         keys = [key for key in _EMISSIVITY if key in scene.files]
         read = scene.read(keys, grid, chunks=asked.chunks)
         sd = read["emsd"].fillna(SIGMA) if "emsd" in read else SIGMA
@@ -195,14 +196,15 @@ def _ground(scene: LandsatScene, grid: GeoBox, asked: Request, bands: tuple[int,
     if "qa_pixel" in scene.files:
         snow = qa_bit(scene.read(["qa_pixel"], grid, chunks=asked.chunks)["qa_pixel"], "snow")
     cell = abs(grid.resolution.x)
+    known = asked.ground or CityGround()
     found = [
-        city_emissivity(index, red, band=band, spacecraft=scene.spacecraft, snow=snow)
+        known.emissivity(index, red, band=band, spacecraft=scene.spacecraft, snow=snow)
         for band in bands
     ]
     values = tuple(seen_by_sensor(one["emissivity"], cell).astype("float32") for one in found)
     sd = seen_by_sensor(found[0]["emissivity_sd"], cell).astype("float32")
-    told = "NDVI of the date, city ground"
-    return _Ground(values, sd, told, found[0]["emissivity_source"])
+    first = found[0]
+    return _Ground(values, sd, known.told, first["emissivity_source"], first["untrusted"])
 
 
 def _red_nir(
