@@ -187,7 +187,9 @@ def near(
     """
     data = array.data
     if hasattr(data, "map_overlap"):
-        data = data.map_overlap(function, depth=cells, boundary=0, dtype=dtype, allow_rechunk=True)
+        # Nothing lies farther away than the array is long.
+        depth = {axis: min(cells, size) for axis, size in enumerate(array.shape)}
+        data = data.map_overlap(function, depth=depth, boundary=0, dtype=dtype, allow_rechunk=True)
     else:
         padded = np.pad(np.asarray(data), cells)
         data = function(padded)[tuple(slice(cells, -cells or None) for _ in array.shape)]

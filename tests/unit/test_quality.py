@@ -6,6 +6,7 @@ import xarray as xr
 from heliopolis.errors import InputError
 from heliopolis.quality import (
     dilate,
+    dilate_m,
     flag_set,
     landsat_clear,
     landsat_cloud,
@@ -58,4 +59,12 @@ def test_dilation_does_not_depend_on_chunks():
     lazy = dilate(xr.DataArray(da.from_array(mask, chunks=(20, 25)), dims=("y", "x")), 3)
     assert lazy.chunks is not None
     assert eager.values.sum() == 49 + 16
+    np.testing.assert_array_equal(lazy.values, eager.values)
+
+
+@pytest.mark.parametrize("cells", [3, 20, 60])
+def test_surroundings_may_be_wider_than_the_array(cells):
+    mask = xr.DataArray(np.random.default_rng(1).random((17, 40)) > 0.98, dims=("y", "x"))
+    eager = dilate_m(mask, 10.0 * cells, 10.0)
+    lazy = dilate_m(mask.chunk({"y": 5, "x": 9}), 10.0 * cells, 10.0)
     np.testing.assert_array_equal(lazy.values, eager.values)
