@@ -113,8 +113,8 @@ def read_scenes(path: Path) -> dict[str, list[Scene]]:
     return {role: [Scene.from_dict(one) for one in record[role]] for role in ("thermal", "optical")}
 
 
-#: Dates that a scene is compared with to tell what is static.
-OTHER_DATES = 4
+#: Dates that a scene is compared with to tell what is static: a median of three bears one cloud.
+OTHER_DATES = 3
 
 
 def other_dates(scenes: Sequence[Scene], name: str) -> list[Scene]:
