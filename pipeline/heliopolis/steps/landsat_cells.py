@@ -126,11 +126,9 @@ def _bright_roofs(
     if len(able) < MIN_DATES or not bool(sky.masks["cloud"].any()):
         return None
     reach = _reach(grid)
-    source, *rest = (
-        LandsatScene.from_items(opened(one, reach, (*landsat_assets(thermal), *VISIBLE)
-                                       if one is scene else VISIBLE).items)
-        for one in (scene, *able)
-    )  # fmt: skip
+    own = opened(scene, reach, (*landsat_assets(thermal), *VISIBLE, "mtl"))
+    source = LandsatScene.from_items(own.items)
+    rest = [LandsatScene.from_items(opened(one, reach, VISIBLE).items) for one in able]
     found = retrieve(source, sky.grid, Request(thermal.method, thermal.tcwv_mm, chunks=_CHUNK))
     back = bright_roofs(source, rest, found.values["lst_k"], sky.grid, _CHUNK)
     return None if back is None else back.compute()
