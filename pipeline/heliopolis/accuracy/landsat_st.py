@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
 from heliopolis.io.landsat import LandsatScene
-from heliopolis.io.raster import read_onto
 from heliopolis.quality import landsat_clear
 from heliopolis.thermal.bands import band_of
-from heliopolis.thermal.emissivity import ndvi, ndvi_threshold
-from heliopolis.thermal.planck import (
-    ZERO_C_K,
-    brightness_temperature,
-    coarsen_mean,
-    coarsen_mean_k,
-)
-from heliopolis.thermal.retrieval import retrieve_rte, retrieve_smw, retrieve_split_window
+from heliopolis.thermal.planck import brightness_temperature
+from heliopolis.thermal.retrieval import retrieve_rte, retrieve_smw
 from heliopolis.thermal.water_vapour import from_transmittance
 
 #: What the inversion has to reach on each scene.
 BAR_K = {"rmse": 0.16, "bias": 0.10}
 
-#: Emissivity in bands 10 and 11 on a grid.
-Emissivities = Callable[[GeoBox], tuple[xr.DataArray, xr.DataArray]]
-
 _FOLDER = Path("satellite/landsat-c2l2-st-intermediates")
 _RADIANCES = ("trad", "urad", "drad", "atran", "emis")
 #: Edges of the classes of water vapour [mm].
-_CLASSES_MM = (0.0, 10.0, 20.0, 30.0, 40.0, 70.0)
+CLASSES_MM = (0.0, 10.0, 20.0, 30.0, 40.0, 70.0)
 #: Fewer clear pixels than this give no score.
 _MIN_PIXELS = 100
-#: A made-up scene is compared on cells of this many pixels: about its native 100 m.
-_CELLS = 4
 
 
 def score_rte(data_dir: Path) -> dict[str, Any]:
@@ -61,29 +47,6 @@ def score_smw(data_dir: Path) -> dict[str, Any]:
     scenes are Level 2 and hold no band 11: there is no split window to score.
     """
     return {scene_name: _score_smw(scene) for scene_name, scene in _scenes(data_dir).items()}
-
-
-def score_simulated_level1(
-    data_dir: Path, emissivity: Emissivities | None = None
-) -> dict[str, Any] | None:
-    """Both methods on the Level-1 scenes of a simulated city, against its truth.
-
-    The city is looked for in ``data_dir``, then in ``configs/demo/data``; None without one. Its
-    air is that of the simulator; its water vapour is told by the Level-2 twin of the scene.
-
-    Parameters
-    ----------
-    data_dir
-        Folder of the data.
-    emissivity
-        Gives the emissivity in bands 10 and 11 on a grid. By default it comes from NDVI: then the
-        roofs, whose emissivity NDVI does not know, make most of the error.
-    """
-    for home in (data_dir, Path("configs/demo/data")):
-        folders = sorted((home / "catalog" / "landsat-c2-l1").glob("L*"))
-        if folders:
-            return {folder.name: _score_level1(folder, home, emissivity) for folder in folders}
-    return None
 
 
 def _scenes(data_dir: Path) -> dict[str, LandsatScene]:
@@ -146,7 +109,7 @@ def _score_smw(scene: LandsatScene) -> dict[str, Any] | None:
     scores = _statistics(error)
     if scores is None:
         return None
-    for low, high in pairwise(_CLASSES_MM):
+    for low, high in pairwise(CLASSES_MM):
         inside = ((water >= low) & (water < high)).to_numpy()
         part = _statistics(np.where(inside, error, np.nan))
         if part is not None:
@@ -154,54 +117,6 @@ def _score_smw(scene: LandsatScene) -> dict[str, Any] | None:
     inside = np.abs(error) <= found["sd_k"].to_numpy()
     scores["within_1_sigma"] = round(float(inside[np.isfinite(error)].mean()), 3)
     return scores
-
-
-def _score_level1(folder: Path, home: Path, emissivity: Emissivities | None) -> dict[str, Any]:
-    scene = LandsatScene.from_folder(folder.resolve())
-    grid, name = scene.grid, folder.name.replace("L1TP", "L2SP")
-    twin = LandsatScene.from_folder((home / "catalog" / "landsat-c2-l2" / name).resolve())
-    water, _ = from_transmittance(twin.read(["atran"], grid)["atran"], scene.spacecraft)
-    truth = home / "truth" / "scenes" / f"{name}_lst.tif"
-    true = read_onto([truth], grid, resampling="average")["lst_c"] + ZERO_C_K
-    words = scene.read(["qa_pixel"], grid)["qa_pixel"]
-    clear = landsat_clear(words) & true.notnull()
-    t10, t11 = (_brightness(scene, number) for number in (10, 11))
-    e10, e11 = _emissivities(scene) if emissivity is None else emissivity(grid)
-    craft = scene.spacecraft
-    found = {
-        "smw": retrieve_smw(t10, e10, water, craft)["lst_k"],
-        "split_window": retrieve_split_window(t10, t11, e10, e11, water, spacecraft=craft)["lst_k"],
-    }
-    scores: dict[str, Any] = {"water_vapour_mm": _mean(water)}
-    whole = coarsen_mean(clear.astype("float32"), _CELLS) == 1.0
-    reference = coarsen_mean_k(true.where(clear), _CELLS)
-    for method, lst in found.items():
-        error = coarsen_mean_k(lst.where(clear), _CELLS) - reference
-        scores[method] = _statistics(error.where(whole).to_numpy())
-    return scores
-
-
-def _brightness(scene: LandsatScene, number: int) -> xr.DataArray:
-    gain, offset = scene.radiance_scale(number)
-    numbers = scene.read([f"l1_b{number}"], scene.grid)[f"l1_b{number}"]
-    return brightness_temperature(numbers * gain + offset, *scene.thermal_constants(number))
-
-
-def _emissivities(scene: LandsatScene) -> tuple[xr.DataArray, xr.DataArray]:
-    """Of bands 10 and 11, by NDVI of the reflectance at the top of the air."""
-    entries = scene.metadata()
-    numbers = scene.read(["l1_red", "l1_nir"], scene.grid)
-    light = {}
-    for key, band in (("l1_red", 4), ("l1_nir", 5)):
-        gain = float(entries[f"REFLECTANCE_MULT_BAND_{band}"])
-        offset = float(entries[f"REFLECTANCE_ADD_BAND_{band}"])
-        sine = np.sin(np.radians(float(entries["SUN_ELEVATION"])))
-        light[key] = ((numbers[key] * gain + offset) / sine).clip(0.0, 1.0)
-    index = ndvi(light["l1_red"], light["l1_nir"])
-    return (
-        ndvi_threshold(index, light["l1_red"], 10),
-        ndvi_threshold(index, light["l1_red"], 11),
-    )
 
 
 def _statistics(error: Any) -> dict[str, Any] | None:

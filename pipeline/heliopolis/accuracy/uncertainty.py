@@ -14,43 +14,31 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from scipy.stats import norm, qmc
 
+from heliopolis.accuracy.cover_map import CELL_M, FINE_M, CoverMap
 from heliopolis.errors import InputError
 from heliopolis.grid import coarsen
 from heliopolis.io.landsat import LandsatScene
-from heliopolis.io.raster import raster_grid, read_onto, read_tags
+from heliopolis.io.raster import read_onto, read_tags
 from heliopolis.quality import landsat_classes
 from heliopolis.thermal.bands import Band, constants_band
 from heliopolis.thermal.clouds import city_clear
 from heliopolis.thermal.composite import composite
 from heliopolis.thermal.emissivity import city_emissivity, ndvi
-from heliopolis.thermal.footprint import footprint_sd, seen_by_sensor
-from heliopolis.thermal.materials import mixed
+from heliopolis.thermal.footprint import footprint_sd, restored, seen_by_sensor
 from heliopolis.thermal.planck import ZERO_C_K, coarsen_mean, coarsen_mean_k
 from heliopolis.thermal.retrieval import retrieve_rte
 from heliopolis.thermal.uncertainty import PARTS
 
 Array = NDArray[Any]
-CELL_M, FINE_M = 100.0, 10.0
-#: Classes of the simulated land cover as `heliopolis.thermal.materials` names them.
-_MATERIALS = {
-    "roof_metal": "metal", **{name: name for name in (
-        "roof_tile", "roof_slate", "roof_bitumen", "roof_gravel", "white_roof", "pv_panel",
-        "asphalt", "concrete")},
-}  # fmt: skip
-#: Land classes of the table, by the covers that make up at least `PURE` of a cell.
-CLASSES: Mapping[str, tuple[str, ...]] = {
-    "built": tuple(_MATERIALS),
-    "vegetation": ("grass", "tree", "crop", "forest", "stubble"),
-    "bare": ("bare_soil",),
-    "water": ("water",),
-}
-PURE = 0.7
 #: Errors of the air that a reanalysis leaves, 1 sigma: of its optical depth (relative, and
 #: absolute), of its temperature [K]. The scenes come with the true air; the errors are drawn here.
 DEPTH_ERROR, DEPTH_ERROR_ABSOLUTE, AIR_ERROR_K = 0.10, 0.01, 1.0
-DRAWS = 8
+DRAWS = 40
 _DIFFUSIVITY = 1.66
-_MIN_CLEAR = 0.2
+_AIR = ("trad", "urad", "drad", "atran")
+_ERRORS = ("random_k", "scene_k", "systematic_k")
+#: A scene with less clear sky is left out.
+MIN_CLEAR = 0.2
 
 
 @dataclass(frozen=True)
@@ -71,8 +59,9 @@ def score_uncertainty(data: Path) -> dict[str, Any]:
     sensor's cells of 100 m, against the mean of the true field over each cell. Three times: with
     emissivity from NDVI alone, with a class map that knows what is sealed, and with one that
     knows the materials. Cells with metal
-    are counted apart: they are flagged. Each scene is inverted with `DRAWS` errors of the air, so
-    that the share is that of many days and not of one.
+    are counted apart: they are flagged. All is done `DRAWS` times: with other errors of the air on
+    each date, and with another deviation of each material from its class, the same on all dates, so
+    that the share is that of many days and cities and not of one.
 
     Returns
     -------
@@ -86,30 +75,35 @@ def score_uncertainty(data: Path) -> dict[str, Any]:
     if not landcover.exists() or not folders:
         raise InputError("there is no simulated city", where=str(data),
                          remedy="Make it with heliopolis simulate --out DIR")  # fmt: skip
-    fine = _fine(raster_grid(landcover))
-    shares = _shares(landcover, fine)
-    looks = [_look(folder.resolve(), fine, data) for folder in folders]
-    looks = [look for look in looks if float(look.clear.mean()) >= _MIN_CLEAR]
+    covers = CoverMap.of(landcover)
+    looks = [_look(folder, covers.grid, data) for folder in folders]
+    looks = [look for look in looks if float(look.clear.mean()) >= MIN_CLEAR]
     return {
-        name: _tables(looks, [_emissivity(look, _knowledge(name, shares)) for look in looks],
-                      fine, _classes(shares))
+        name: _tables(looks, [_emissivity(look, covers.knowledge(name)) for look in looks],
+                      covers)
         for name in ("ndvi", "sealed", "materials")
     }  # fmt: skip
 
 
 def run_coverage(results: Path, data: Path) -> dict[str, Any]:
-    """The same of what a run has delivered: its scenes on the sensor's cells, its composite.
+    """The same of what a run has delivered, pixel by pixel at 10 m: its scenes, its composite.
 
-    The composite is compared with the median of the true fields of its dates.
+    The composite is compared with the median of the true fields of its dates. The land class is
+    that of the cell of 100 m around the pixel.
     """
-    landcover = data / "truth" / "landcover.tif"
-    fine = _fine(raster_grid(landcover))
-    classes = _classes(_shares(landcover, fine))
+    covers = CoverMap.of(data / "truth" / "landcover.tif")
+    factor = round(CELL_M / FINE_M)
+    classes = {
+        land: np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
+        for land, mask in covers.classes().items()
+    }
     single = []
-    for file in sorted(results.glob("work/scenes/L*/coarse.tif")):
-        single.append(_delivered([file], ("lst_c", "lst_sd_c"), [file.parent.name], fine, data))
+    for file in sorted(results.glob("scenes/L*/lst.tif")):
+        names = [file.parent.name]
+        single.append(_delivered(file, ("lst_c", "lst_sd_c"), names, covers.grid, data))
     names = read_tags(results / "lst.tif")["scenes"].split(",")
-    both = _delivered([results / "lst.tif"], ("lst_median_c", "lst_sd_c"), names, fine, data)
+    bands = ("lst_median_c", "lst_sd_c")
+    both = _delivered(results / "lst.tif", bands, names, covers.grid, data)
     return {
         name: {land: _coverage(pairs, mask) for land, mask in classes.items()}
         for name, pairs in (("scene", single), ("composite", [both]))
@@ -118,56 +112,21 @@ def run_coverage(results: Path, data: Path) -> dict[str, Any]:
 
 
 def _delivered(
-    files: Sequence[Path], bands: tuple[str, str], names: Sequence[str], fine: GeoBox, data: Path
+    file: Path, bands: tuple[str, str], names: Sequence[str], fine: GeoBox, data: Path
 ) -> tuple[Array, Array]:
-    factor = round(CELL_M / FINE_M)
-    read = read_onto(list(files), fine, bands=list(bands))
-    lst = coarsen_mean_k(read[bands[0]] + ZERO_C_K, factor).values
-    true = np.median([_true_cells(name, fine, data) for name in names], axis=0)
-    return lst - true, coarsen_mean(read[bands[1]], factor).values
+    read = read_onto([file], fine, bands=list(bands))
+    true = np.median([_true_pixels(name, fine, data).values for name in names], axis=0)
+    return read[bands[0]].values - true, read[bands[1]].values
 
 
-def _true_cells(name: str, fine: GeoBox, data: Path) -> Array:
-    true = read_onto([data / "truth" / "scenes" / f"{name}_lst.tif"], fine)["lst_c"]
-    return np.asarray(coarsen_mean_k(true + ZERO_C_K, round(CELL_M / FINE_M)).values)
+def _true_pixels(name: str, fine: GeoBox, data: Path) -> xr.DataArray:
+    return read_onto([data / "truth" / "scenes" / f"{name}_lst.tif"], fine)["lst_c"]
 
 
-def _fine(grid: GeoBox) -> GeoBox:
-    coarse = coarsen(grid, CELL_M)
-    factor = round(CELL_M / FINE_M)
-    shape = (coarse.shape[0] * factor, coarse.shape[1] * factor)
-    return GeoBox(shape, coarse.affine * coarse.affine.scale(1 / factor), grid.crs)
-
-
-def _shares(landcover: Path, fine: GeoBox) -> dict[str, xr.DataArray]:
-    """1 where a cover is, 0 elsewhere, by its name (y, x)."""
-    codes = read_onto([landcover], fine)["landcover"]
-    names = {key.removeprefix("class_"): name for key, name in read_tags(landcover).items()
-             if key.startswith("class_")}  # fmt: skip
-    return {name: (codes == float(code)).astype("float64") for code, name in names.items()}
-
-
-def _classes(shares: Mapping[str, xr.DataArray]) -> dict[str, Array]:
-    """Masks of the land classes on the cells (y, x); ``metal`` leaves out of the others."""
-    factor = round(CELL_M / FINE_M)
-    cells = {name: coarsen_mean(share, factor).values for name, share in shares.items()}
-    metal = cells["roof_metal"] >= 0.01
-    masks = {
-        name: (np.sum([cells[part] for part in parts], axis=0) >= PURE) & ~metal
-        for name, parts in CLASSES.items()
-    }
-    masks["mixed"] = ~np.logical_or.reduce(list(masks.values())) & ~metal
-    return masks | {"metal": metal, "all_but_metal": ~metal}
-
-
-def _knowledge(name: str, shares: Mapping[str, xr.DataArray]) -> dict[str, Any]:
-    """What the emissivity is told of the ground."""
-    if name == "ndvi":
-        return {}
-    if name == "sealed":
-        return {"sealed": sum(shares[part] for part in CLASSES["built"])}
-    materials = mixed({to: shares[cover] for cover, to in _MATERIALS.items()})
-    return {"materials": materials, "sealed": xr.zeros_like(shares["water"])}
+def true_cells(name: str, fine: GeoBox, data: Path) -> Array:
+    """True temperature of a scene on the cells [K] (y, x): mean of T^4 over each."""
+    true = _true_pixels(name, fine, data) + ZERO_C_K
+    return np.asarray(coarsen_mean_k(true, round(CELL_M / FINE_M)).values)
 
 
 def _look(folder: Path, fine: GeoBox, data: Path) -> _Look:
@@ -178,7 +137,7 @@ def _look(folder: Path, fine: GeoBox, data: Path) -> _Look:
     clear = city_clear(quality, resolution_m=FINE_M, cloud_distance_km=bands["cdist"])["clear"]
     # The simulator's bands are their two constants: no error of the band's model.
     band = replace(constants_band(*scene.thermal_constants(10)), sigma_k=0.0)
-    return _Look(bands, quality, clear, band, _true_cells(folder.name, fine, data))
+    return _Look(bands, quality, clear, band, true_cells(folder.name, fine, data))
 
 
 def _emissivity(look: _Look, knowledge: Mapping[str, Any]) -> xr.Dataset:
@@ -193,61 +152,78 @@ def _emissivity(look: _Look, knowledge: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _cells(look: _Look, emissivity: xr.Dataset, draw: Array) -> xr.Dataset:
-    """Temperature and parts of its error on the cells, with one error of the air."""
-    trad, up, down, tau = (look.bands[key] for key in ("trad", "urad", "drad", "atran"))
-    depth: xr.DataArray = xr.zeros_like(tau) - np.log(tau)
-    other = depth * (1.0 + DEPTH_ERROR * draw[0]) + DEPTH_ERROR_ABSOLUTE * draw[1]
-    air = up / (1.0 - tau)
-    warmer = air + look.band.slope(look.band.temperature(air)) * AIR_ERROR_K * draw[2]
-    thin, thick, through = (
-        xr.zeros_like(tau) + np.exp(-x) for x in (_DIFFUSIVITY * depth, _DIFFUSIVITY * other, other)
-    )
-    found = retrieve_rte(
-        trad, (1.0 - through) * warmer, down * (1.0 - thick) / (1.0 - thin) * warmer / air,
-        through, emissivity["emissivity"], look.band,
-        emissivity["emissivity_sd"],
-    )  # fmt: skip
-    found = found.where(look.clear)
+def _cells(look: _Look, emissivity: xr.Dataset) -> xr.Dataset:
+    """Temperature, parts of its error, and what goes into it, means over the cells."""
+    trad, up, down, tau = parts = [look.bands[key] for key in _AIR]
+    told, told_sd = emissivity["emissivity"], emissivity["emissivity_sd"]
+    found = retrieve_rte(trad, up, down, tau, told, look.band, told_sd).where(look.clear)
     factor = round(CELL_M / FINE_M)
     lst = coarsen_mean_k(found["lst_k"], factor)
     random, scene, always = (
         coarsen_mean(found[part], factor).where(lst.notnull()) for part in PARTS
     )
     always = (always**2 + footprint_sd(lst) ** 2) ** 0.5
-    return xr.Dataset({"lst_k": lst, "random_k": random, "scene_k": scene, "systematic_k": always})
+    read = dict(zip((*_AIR, "emissivity"), (*parts, told), strict=True))
+    means = {name: coarsen_mean(part.where(look.clear), factor) for name, part in read.items()}
+    errors = {"random_k": random, "scene_k": scene, "systematic_k": always}
+    return xr.Dataset({"lst_k": lst, **errors, **means})
+
+
+def _drawn(cells: xr.Dataset, band: Band, draw: Array, deviation: xr.DataArray) -> xr.DataArray:
+    """Temperature of the cells [K] with one error of the air and of the emissivity."""
+    trad, up, down, tau, emissivity = (cells[key] for key in (*_AIR, "emissivity"))
+    depth: xr.DataArray = xr.zeros_like(tau) - np.log(tau)
+    other = depth * (1.0 + DEPTH_ERROR * draw[0]) + DEPTH_ERROR_ABSOLUTE * draw[1]
+    air = up / (1.0 - tau)
+    warmer = air + band.slope(band.temperature(air)) * AIR_ERROR_K * draw[2]
+    thin, thick, through = (
+        xr.zeros_like(tau) + np.exp(-x) for x in (_DIFFUSIVITY * depth, _DIFFUSIVITY * other, other)
+    )
+    wrong = retrieve_rte(
+        trad, (1.0 - through) * warmer, down * (1.0 - thick) / (1.0 - thin) * warmer / air,
+        through, (emissivity + deviation).clip(max=1.0), band,
+    )  # fmt: skip
+    right = retrieve_rte(trad, up, down, tau, emissivity, band)
+    return restored(cells["lst_k"] + wrong["lst_k"] - right["lst_k"])
 
 
 def _tables(
-    looks: Sequence[_Look],
-    emissivities: Sequence[xr.Dataset],
-    fine: GeoBox,
-    classes: Mapping[str, Array],
+    looks: Sequence[_Look], emissivities: Sequence[xr.Dataset], covers: CoverMap
 ) -> dict[str, dict[str, Any]]:
+    grid, classes = coarsen(covers.grid, CELL_M), covers.classes()
+    cells = [_cells(*one) for one in zip(looks, emissivities, strict=True)]
+    sigmas = [
+        sum((one[part] ** 2 for part in _ERRORS), start=xr.zeros_like(one["lst_k"])).values ** 0.5
+        for one in cells
+    ]
+    stack = {
+        part: xr.concat([wrap_xr(one[part].values, grid) for one in cells], dim="time")
+        for part in _ERRORS
+    }
+    # What the composite is an estimate of: the same statistic of the true fields, without clouds.
+    resolution = [CELL_M] * len(looks)
+    whole = xr.concat([wrap_xr(look.truth_k, grid) for look in looks], dim="time")
+    true = composite(whole, xr.zeros_like(whole), resolution)["lst_median"].values
     # Latin hypercube: the errors of each scene are spread as a normal law over the draws.
-    cube = qmc.LatinHypercube(3 * len(looks), rng=np.random.default_rng(20250621)).random(DRAWS)
-    errors = norm.ppf(cube).reshape(DRAWS, len(looks), 3)
+    n_air, n_covers = 3 * len(looks), len(covers.shares)
+    cube = qmc.LatinHypercube(n_air + n_covers, rng=np.random.default_rng(20250621)).random(DRAWS)
     single: list[tuple[Array, Array]] = []
     several: list[tuple[Array, Array]] = []
-    grid = coarsen(fine, CELL_M)
-    whole = xr.concat([wrap_xr(look.truth_k, grid) for look in looks], dim="time")
-    resolution = [CELL_M] * len(looks)
-    # What the composite is an estimate of: the same statistic of the true fields, without clouds.
-    true = composite(whole, xr.zeros_like(whole), resolution)["lst_median"].values
-    for draw in errors:
-        dates = [_cells(*one) for one in zip(looks, emissivities, draw, strict=True)]
-        for look, date in zip(looks, dates, strict=True):
-            squares = [date[part] ** 2 for part in ("random_k", "scene_k", "systematic_k")]
-            sigma = sum(squares, start=xr.zeros_like(squares[0])) ** 0.5
-            single.append((date["lst_k"].values - look.truth_k, sigma.values))
-        stack = {
-            name: xr.concat([wrap_xr(date[name].values, grid) for date in dates], dim="time")
-            for name in dates[0].data_vars
-        }
+    for draw in norm.ppf(cube):
+        deviation = covers.deviation(draw[n_air:])
+        air = draw[:n_air].reshape(len(looks), 3)
+        dates = [
+            _drawn(one, look.band, errors, deviation).values
+            for one, look, errors in zip(cells, looks, air, strict=True)
+        ]
+        single += [
+            (date - look.truth_k, sigma)
+            for date, look, sigma in zip(dates, looks, sigmas, strict=True)
+        ]
         made = composite(
-            stack["lst_k"], None, resolution, overpass=["day"] * len(dates),
-            sd_random_k=stack["random_k"], sd_systematic_k=stack["systematic_k"],
-            sd_scene_k=stack["scene_k"],
+            xr.concat([wrap_xr(date, grid) for date in dates], dim="time"), None, resolution,
+            overpass=["day"] * len(dates), sd_random_k=stack["random_k"],
+            sd_systematic_k=stack["systematic_k"], sd_scene_k=stack["scene_k"],
         )  # fmt: skip
         several.append((made["lst_median"].values - true, made["lst_sd"].values))
     return {

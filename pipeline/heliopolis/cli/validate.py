@@ -21,7 +21,7 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("landsat_st", "score_rte", False),
         ("landsat_st", "score_smw", False),
         ("band_truth", "score_band_truth", False),
-        ("landsat_st", "score_simulated_level1", False),
+        ("level1", "score_simulated_level1", False),
     ),
     "slstr": (
         ("slstr_grid", "score_slstr_reference", False),

@@ -114,6 +114,7 @@ class LandsatScene:
     @classmethod
     def from_folder(cls, folder: Path) -> LandsatScene:
         """From a folder of files with USGS names; one scene only."""
+        folder = folder.resolve()
         found = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
         files: dict[str, str] = {}
         names = set()

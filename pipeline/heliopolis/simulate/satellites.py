@@ -35,8 +35,6 @@ _LANDSAT = (
     ("landsat-8", "2025-08-08T10:40:24", 24.5, 8.0, 2.0, 16.0, 24.0, 0.55, 0.03),
     ("landsat-9", "2025-08-24T10:40:35", 19.5, 7.0, 3.0, 14.0, 19.0, 0.60, 0.12),
 )
-#: The scene that is also written as Level-1.
-_LEVEL1 = "20250621"
 _SENTINEL2 = (
     ("sentinel-2a", "2025-06-19T10:56:20", 21.0, 7.0, 2.8, 14.0, 20.0, 0.82, 0.04),
     ("sentinel-2b", "2025-07-14T10:56:22", 22.0, 7.0, 2.8, 15.0, 24.0, 0.68, 0.25),
@@ -95,8 +93,7 @@ def write_satellites(city: City, out_dir: Path) -> None:
     for overpass in plan["landsat"]:
         view = View(overpass, over)
         items.append(landsat_scene.write_level2(view, catalog / "landsat-c2-l2"))
-        if f"{overpass.weather.acquired:%Y%m%d}" == _LEVEL1:
-            items.append(landsat_scene.write_level1(view, catalog / "landsat-c2-l1"))
+        items.append(landsat_scene.write_level1(view, catalog / "landsat-c2-l1"))
         _write_scene_truth(view, truth)
         summer.append(view.lst_k)
     for overpass in plan["sentinel2"]:

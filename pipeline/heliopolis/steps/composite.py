@@ -17,6 +17,7 @@ from heliopolis.config import Heat, Period, Thermal
 from heliopolis.errors import NoDataError
 from heliopolis.io.raster import band_names, read_onto, read_tags, write_cog
 from heliopolis.steps.optical import options_grid as grid_of
+from heliopolis.steps.thermal import untrusted_band
 from heliopolis.thermal import composite as compositing
 from heliopolis.thermal import optical as indices
 from heliopolis.thermal.planck import ZERO_C_K
@@ -133,7 +134,7 @@ def _one_composite(
     grid: GeoBox,
 ) -> tuple[dict[str, xr.DataArray], float, str]:
     dates = [read_onto([path], grid, chunks=_CHUNK) for path in paths]
-    stack = xr.concat(dates, dim="time")
+    stack = xr.concat([date.drop_vars("untrusted", errors="ignore") for date in dates], dim="time")
     kelvin = stack["lst_c"] + ZERO_C_K
     levels = compositing.date_levels(kelvin, mask).compute()
     resolution = [float(told[path]["effective_resolution_m"]) for path in paths]
@@ -155,6 +156,9 @@ def _one_composite(
                              "Share of clear dates hotter than one spatial standard deviation"),
         "anomaly_sd_c": _band(made["anomaly_sd"], "K", "1-sigma error of the difference"),
     }  # fmt: skip
+    if any("untrusted" in date for date in dates):
+        metal = [date["untrusted"] for date in dates if "untrusted" in date]
+        bands["untrusted"] = untrusted_band(xr.concat(metal, dim="time").max("time"))
     level_c = float(levels["reference"].to_numpy()[0]) - ZERO_C_K
     return bands, level_c, ",".join(f"{value:.2f}" for value in levels["spread"].to_numpy())
 

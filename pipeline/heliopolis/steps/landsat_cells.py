@@ -20,7 +20,7 @@ from heliopolis.steps.landsat_clear import VISIBLE, Sky, bright_roofs, clear_sky
 from heliopolis.steps.landsat_retrieval import Request, retrieve
 from heliopolis.steps.scene_files import is_remote, opened
 from heliopolis.thermal.clouds import MIN_DATES
-from heliopolis.thermal.footprint import footprint_sd
+from heliopolis.thermal.footprint import footprint_sd, restored, seen_by_sensor
 from heliopolis.thermal.materials import LOW_SHARE
 from heliopolis.thermal.planck import coarsen_mean
 from heliopolis.thermal.uncertainty import PARTS
@@ -72,12 +72,15 @@ def landsat_cells(
     cells = averaged(found.values.where(sky.on(fine)), factor, coarse).compute()
     # The sensor looks beyond the cell, on every date alike.
     cells[PARTS[2]] = quadrature(cells[PARTS[2]], footprint_sd(cells["lst_k"]))
+    cells["lst_k"] = restored(cells["lst_k"])
     cells["sd_k"] = quadrature(*(cells[name] for name in PARTS))
-    tags = dict(found.tags)
+    tags = {**found.tags, "footprint": "restored"}
     if back is not None:
         tags["recovered_share"] = f"{_share_inside(sky, grid, 'recovered'):.5f}"
     if found.untrusted is not None:
-        metal = wrap_xr(coarsen_mean(found.untrusted.astype("float32"), factor).data, coarse)
+        # Metal beside the cell is in the sensor's picture of it too.
+        seen = seen_by_sensor(found.untrusted.astype("float32"), abs(fine.resolution.x))
+        metal = wrap_xr(coarsen_mean(seen, factor).data, coarse)
         cells["untrusted"] = (metal >= LOW_SHARE).astype("float32").compute()
     return cells, share, LANDSAT_M, tags
 

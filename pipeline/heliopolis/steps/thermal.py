@@ -34,7 +34,8 @@ _CHUNK = 1024
 _LANDSAT = (Sensor.LANDSAT_L2, Sensor.LANDSAT_L1)
 _LOG = logging.getLogger(__name__)
 _CARRIED = ("native_resolution_m", "acquired", "sensor", "simulated", "clear_share", "scene",
-            "overpass", "retrieval", "emissivity", "water_vapour", "recovered_share")  # fmt: skip
+            "overpass", "retrieval", "emissivity", "water_vapour", "recovered_share",
+            "footprint")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------ one thermal scene
@@ -74,8 +75,7 @@ def thermal_scene(*, scenes: Path, coarse: Path, scene: str, options: dict[str, 
     }
     bands = celsius(cells["lst_k"], cells["sd_k"]).assign(_error_bands(cells))
     if "untrusted" in cells:
-        bands["untrusted"] = cells["untrusted"]
-        bands["untrusted"].attrs = {"units": "1", "long_name": "Metal in sight (1): not to trust"}
+        bands["untrusted"] = untrusted_band(cells["untrusted"])
     write_cog(coarse, bands, tags=tags)
 
 
@@ -101,6 +101,13 @@ def celsius(lst_k: xr.DataArray, sd_k: xr.DataArray) -> xr.Dataset:
     sd = sd_k.astype("float32")
     sd.attrs = {"units": "K", "long_name": "Land surface temperature, 1-sigma error"}
     return xr.Dataset({"lst_c": lst, "lst_sd_c": sd})
+
+
+def untrusted_band(metal: xr.DataArray) -> xr.DataArray:
+    """Band ``untrusted`` (0/1): metal or another mirror of the sky in the sensor's sight."""
+    band = metal.astype("float32")
+    band.attrs = {"units": "1", "long_name": "Metal in sight (1): not to trust"}
+    return band
 
 
 def _error_bands(values: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -173,6 +180,9 @@ def sharpen(
     carried["method"] = result.method
     carried["effective_resolution_m"] = f"{result.effective_resolution_m:.1f}"
     bands = celsius(result.lst_k, result.sd_k).assign(_sharpened_error(coarse, result.sd_k, grid))
+    if "untrusted" in seen:
+        metal = read_onto([coarse], grid, bands=["untrusted"])["untrusted"]
+        bands["untrusted"] = untrusted_band(metal).where(result.lst_k.notnull())
     write_cog(lst, bands, tags=carried)
     write_json(report, {**carried, **sharpen_report(result)})
 

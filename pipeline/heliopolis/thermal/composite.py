@@ -133,6 +133,7 @@ def composite(
     scene = None if sd_scene_k is None else _one_time_chunk(sd_scene_k)
     part = composite_error(
         detrended, random, systematic, scene, levels["scatter"].isel(time=0) ** 2,
+        levels["level"],
         median=statistic == "median", season=represents == "season",
     )  # fmt: skip
     zero = levels["reference"].isel(time=0)

@@ -107,26 +107,36 @@ def _land(
     bare ground and closed canopy (Valor & Caselles 1996, doi:10.1016/0034-4257(96)00039-9), as
     large as the published one at half cover. The ground between the plants is the soil of the
     line in red. What cities are built of is darker by 0.02: a sealed share counts by its area,
-    whatever the index says; where it is not known the ground is soil or stone, half and half, with
-    an error that holds both.
+    whatever the index says. Where it is not known the ground is soil or stone, half and half, and
+    the plants of a mixed pixel are between those of the two usual laws, closed at an index of 0.5
+    (a crop over soil) and of 0.86 (`vegetation_cover`; trees over pavement), with an error that
+    holds both.
     """
     offset, slope = _BARE[band]
     plants = (((index - _LOW) / (_HIGH - _LOW)).clip(0.0, 1.0)) ** 2
     stone = MATERIALS["built"].emissivity[band]
     stone_sd = float(np.hypot(MATERIALS["built"].sd[band], OUTDOORS_SD))
     ground = offset + slope * red.clip(0.0, 1.0)
-    ground_variance = xr.full_like(ground, SIGMA_SOIL**2)
     if sealed is None:
-        ground_variance = (SIGMA_SOIL**2 + stone_sd**2 + (ground - stone) ** 2) / 4.0
+        variance = (SIGMA_SOIL**2 + stone_sd**2 + (ground - stone) ** 2) / 4.0
         ground = 0.5 * (ground + stone)
+        most, most_variance = _with_plants(ground, variance, plants, band)
+        least, least_variance = _with_plants(ground, variance, vegetation_cover(index), band)
+        half = 0.5 * (most - least)
+        return most - half, 0.5 * (most_variance + least_variance) + half**2
+    value, variance = _with_plants(ground, xr.full_like(ground, SIGMA_SOIL**2), plants, band)
+    share = sealed.clip(0.0, 1.0)
+    value = stone * share + value * (1.0 - share)
+    return value, (stone_sd * share) ** 2 + variance * (1.0 - share) ** 2
+
+
+def _with_plants(
+    ground: xr.DataArray, variance: xr.DataArray, plants: xr.DataArray, band: int
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Emissivity and its variance of ground of which a share is under plants."""
     cavity = 2.0 * (1.0 - ground) * _PLANT[band] * _SHAPE_FACTOR * plants * (1.0 - plants)
     value = _PLANT[band] * plants + ground * (1.0 - plants) + cavity
-    variance = ground_variance * (1.0 - plants) ** 2 + (SIGMA_CANOPY * plants) ** 2
-    if sealed is not None:
-        share = sealed.clip(0.0, 1.0)
-        value = stone * share + value * (1.0 - share)
-        variance = (stone_sd * share) ** 2 + variance * (1.0 - share) ** 2
-    return value, variance
+    return value, variance * (1.0 - plants) ** 2 + (SIGMA_CANOPY * plants) ** 2
 
 
 def vegetation_cover(index: xr.DataArray) -> xr.DataArray:

@@ -38,12 +38,13 @@ __all__ = [
 #: 1-sigma error of the official product where it carries none of its own [K].
 PRODUCT_SIGMA_K = 2.0
 #: 1-sigma errors that enter the propagation: noise of the band [K], emissivity, optical depth of
-#: the air (relative, and absolute for aerosol), mean temperature of the air [K], method [K].
+#: the air (relative, and absolute for aerosol), mean temperature of the air [K], method [K] (its
+#: distance from the official product with the same input, `heliopolis validate landsat-st`).
 NOISE_K = 0.1
 EMISSIVITY_SIGMA = 0.01
 DEPTH_SIGMA, DEPTH_SIGMA_ABSOLUTE = 0.10, 0.01
 AIR_SIGMA_K = 1.0
-METHOD_SIGMA_K = 0.2
+METHOD_SIGMA_K = 0.05
 #: Mean slope of a hemispheric path through the air relative to the vertical one (Elsasser 1942).
 _DIFFUSIVITY = 1.66
 #: Temperature error per unit of emissivity error, for the parts of the product's own sigma [K]:

@@ -68,7 +68,7 @@ def _physical(item: pystac.Item, key: str):
 def test_catalog_opens_validates_and_every_file_is_there(out):
     catalog = pystac.Catalog.from_file(str(out / "catalog" / "catalog.json"))
     items = list(catalog.get_items(recursive=True))
-    assert len(items) == 6 + 1 + 3 + 3
+    assert len(items) == 6 + 6 + 3 + 3
     validator = JsonSchemaSTACValidator()
     for thing in (catalog, *catalog.get_children(), *items):
         content = thing.to_dict()

@@ -127,6 +127,23 @@ def test_composite_leaves_the_cloudy_date_out_and_says_so(run, ground):
     assert np.median(hot) == pytest.approx(8.0, abs=1.2)
 
 
+def test_what_is_not_to_be_trusted_stays_marked(run, tmp_path):
+    """Metal in sight on one of two dates is metal in the composite; unknown stays unknown."""
+    for day, metal in ((DAYS[0], True), (DAYS[1], False)):
+        one = read_raster(run / day / "lst.tif")
+        mark = xr.zeros_like(one["lst_c"])
+        mark[:20, :20] = 1.0
+        tags = read_tags(run / day / "lst.tif")
+        own = one.assign(untrusted=mark) if metal else one
+        write_cog(tmp_path / f"{day}.tif", own, tags=tags)
+    assert "untrusted" not in read_raster(run / "lst.tif")
+    composite(lsts=[tmp_path / f"{day}.tif" for day in DAYS[:2]], reports=[], optical=None,
+              lst=tmp_path / "lst.tif", options=OPTIONS)  # fmt: skip
+    made = read_raster(tmp_path / "lst.tif")["untrusted"].values
+    assert made[:20, :20].all()
+    assert made.sum() == 400
+
+
 def test_all_cloud_is_an_error_that_names_the_scenes(run):
     with pytest.raises(NoDataError, match="lst_20250715") as caught:
         composite(lsts=[run / DAYS[2] / "lst.tif"], reports=[], optical=None,
