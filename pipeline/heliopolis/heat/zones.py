@@ -16,7 +16,7 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.heat.cells import disc_mean
-from heliopolis.heat.hotspots import HotSpots, confidence, two_sided_p
+from heliopolis.heat.hotspots import HotSpots, confidence
 from heliopolis.heat.outlines import outlines
 
 Array = npt.NDArray[np.floating[Any]]
@@ -152,7 +152,7 @@ def core_statistics(
         core = z_effective >= spots.critical_z(alpha)
     values = {
         "gi_z": gi_z,
-        "p_value": two_sided_p(z_effective),
+        "p_value": spots.p_at(z_effective),
         "q_value": spots.q_at(z_effective),
     }
     return {name: np.where(core, field, np.nan) for name, field in values.items()}
