@@ -11,10 +11,9 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from heliopolis.errors import InputError
-from heliopolis.heat.cells import block_mean, spread_linear
+from heliopolis.heat.cells import block_mean
 from heliopolis.heat.coverage import coverage
-from heliopolis.heat.hotspots import NOISE_RANGE_RESOLUTIONS, hot_spots
-from heliopolis.heat.zones import REACH_RADII, zone_labels
+from heliopolis.heat.zone_labels import hot_ground
 from heliopolis.io.raster import raster_grid, read_onto, read_raster
 from heliopolis.io.vector import read_layer
 
@@ -123,21 +122,14 @@ def _zones_of(files: list[Path], grid: GeoBox, water: Mask) -> Mask:
     gap = ~np.isfinite(stack).any(axis=0)
     stack[:, gap] = 0.0
     field = np.where(gap, np.nan, np.nanmedian(stack, axis=0))
-    factor = max(1, round(CORE_CELL_M / abs(grid.resolution.x)))
-    spots = hot_spots(
-        block_mean(field, factor, 0.5),
-        CORE_CELL_M,
-        _DISTANCE_M,
-        NOISE_RANGE_RESOLUTIONS * CORE_CELL_M,
-    )
-    labels = zone_labels(
+    pixel_m = abs(grid.resolution.x)
+    found = hot_ground(
         field,
-        spread_linear(spots.z_effective, factor, field.shape),
-        critical_z=spots.critical_z(_ALPHA),
-        threshold=spots.mean + spots.sd,
-        cell_m=abs(grid.resolution.x),
-        detail_m=CORE_CELL_M,
-        reach_m=REACH_RADII * _DISTANCE_M,
+        pixel_m=pixel_m,
+        factor=max(1, round(CORE_CELL_M / pixel_m)),
+        distance_m=_DISTANCE_M,
+        resolution_m=CORE_CELL_M,
+        alpha=_ALPHA,
         min_area_m2=_MIN_ZONE_M2,
     )
-    return np.asarray(labels > 0)
+    return np.asarray(found.labels > 0)

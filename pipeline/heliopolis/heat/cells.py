@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import map_coordinates
-from scipy.signal import fftconvolve
+
+from heliopolis.heat.neighbourhoods import neighbourhood_means
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -73,19 +74,6 @@ def spread_linear(cells: Array, factor: int, shape: tuple[int, int]) -> Array:
 
 def disc_mean(values: Array, radius: float) -> Array:
     """Mean of the valid values within ``radius`` [cells] of each valid cell, dims (y, x)."""
-    valid = np.isfinite(values)
-    if radius < 1 or not valid.any():
+    if radius < 1:
         return np.array(values, dtype="float64")
-    reach = int(radius)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    kernel = (x * x + y * y <= radius * radius).astype("float64")
-    middle = float(np.asarray(values, dtype="float64")[valid].mean())
-    count = np.rint(_same(valid.astype("float64"), kernel))
-    total = _same(np.where(valid, values - middle, 0.0), kernel)
-    return np.where(valid, middle + total / np.maximum(count, 1.0), np.nan)
-
-
-def _same(field: Array, kernel: Array) -> Array:
-    half = (kernel.shape[0] - 1) // 2
-    full = fftconvolve(field, kernel, mode="full")
-    return np.asarray(full[half : half + field.shape[0], half : half + field.shape[1]])
+    return neighbourhood_means(np.asarray(values), radius)[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ from odc.geo.geobox import GeoBox
 from heliopolis.config import Footprints, Heat, Places
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.grid import zoom_factor
-from heliopolis.heat import hotspots, suhi
+from heliopolis.heat import suhi
 from heliopolis.heat.cell_table import cell_table
-from heliopolis.heat.cells import block_mean, spread_linear
 from heliopolis.heat.coverage import coverage
 from heliopolis.heat.greening import plantable_share, vegetation_share
 from heliopolis.heat.places import empty_places, place_table
-from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
+from heliopolis.heat.zone_labels import HotGround, hot_ground
+from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
 from heliopolis.io.vector import read_layer
@@ -35,8 +34,6 @@ Array = npt.NDArray[np.floating[Any]]
 SURVEY_MARGIN_M = 250.0
 Fields = dict[str, Array | None]
 
-#: A heat cell counts where at least this share of it is known land inside the study area.
-MIN_CELL_SHARE = 0.5
 #: A pixel with more water than this is water.
 WATER = 0.5
 _LST_BANDS = {
@@ -101,7 +98,7 @@ def hot_zones(
     _mask(fields, area, grid)
     _add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))
-    fields |= found.core
+    fields |= found.core(heat.alpha)
     previous = _previous(options, grid)
     zones = zone_table(
         found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous
@@ -122,18 +119,6 @@ def hot_zones(
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)
     _log.info("%d hot zones, %d places", len(zones), len(ranked))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Hot-spot statistics on the cells, and zone labels on the fine grid."""
-
-    spots: hotspots.HotSpots
-    labels: npt.NDArray[np.int32]
-    core: dict[str, Array]
-    factor: int
-    detail_m: float
-    threshold_k: float
 
 
 def _fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
@@ -219,7 +204,7 @@ def _add_ground(
         )
 
 
-def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
+def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> HotGround:
     """Hot-spot statistics of the land and the zones in it."""
     pixel_m = abs(grid.resolution.x)
     anomaly = _land(fields["anomaly_c"], fields)
@@ -229,27 +214,23 @@ def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
             where=where,
             remedy="Check the boundary, the period and the cloud cover of the scenes",
         )
+    return hot_ground(
+        anomaly,
+        pixel_m=pixel_m,
+        factor=zoom_factor(grid, heat.cell_m),
+        distance_m=heat.distance_m,
+        resolution_m=_resolution_m(fields, pixel_m),
+        alpha=heat.alpha,
+        min_area_m2=heat.min_zone_m2,
+        least=heat.min_anomaly_k,
+    )
+
+
+def _resolution_m(fields: Fields, pixel_m: float) -> float:
+    """Smallest detail of the temperature [m]."""
     resolution = fields["effective_resolution_m"]
     known = None if resolution is None else resolution[np.isfinite(resolution)]
-    detail_m = max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
-    factor = zoom_factor(grid, heat.cell_m)
-    cells = block_mean(anomaly, factor, MIN_CELL_SHARE)
-    noise_m = hotspots.NOISE_RANGE_RESOLUTIONS * max(detail_m, heat.cell_m)
-    spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m), noise_m)
-    threshold = max(heat.min_anomaly_k, spots.mean + spots.sd)
-    gi_z, z = (spread_linear(one, factor, anomaly.shape) for one in (spots.gi_z, spots.z_effective))
-    labels = zone_labels(
-        anomaly,
-        z,
-        critical_z=spots.critical_z(heat.alpha),
-        threshold=threshold,
-        cell_m=pixel_m,
-        detail_m=max(detail_m, heat.cell_m),
-        reach_m=REACH_RADII * spots.distance_m,
-        min_area_m2=heat.min_zone_m2,
-    )
-    core = core_statistics(spots, gi_z, z, heat.alpha)
-    return _Found(spots, labels, core, factor, detail_m, threshold)
+    return max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
 
 
 def _previous(options: dict[str, Any], grid: GeoBox) -> gpd.GeoDataFrame | None:
@@ -320,7 +301,7 @@ def _study_area(area: gpd.GeoDataFrame, options: dict[str, Any]) -> gpd.GeoDataF
     return gpd.GeoDataFrame(columns, geometry=[union], crs=area.crs)
 
 
-def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str, Any]:
+def _method(found: HotGround, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str, Any]:
     """What was done, and the area's heat island, for the provenance; plain JSON types."""
     spots = found.spots
     told: dict[str, Any] = {
@@ -331,8 +312,11 @@ def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str
         "distance_m": spots.distance_m,
         "n_cells": int(np.isfinite(spots.gi_z).sum()),
         "variance_inflation": spots.inflation,
-        "effective_resolution_m": found.detail_m,
-        "threshold_anomaly_k": found.threshold_k,
+        "null_field": spots.null,
+        "departure_from_random_field_p": spots.departure_p,
+        "effective_resolution_m": _resolution_m(fields, abs(grid.resolution.x)),
+        "threshold_anomaly_k": found.threshold,
+        "averaged_over_m": found.support_m,
         "min_zone_m2": heat.min_zone_m2,
     }
     lst, sd, anomaly = fields["lst_c"], fields["lst_sd_c"], _land(fields["anomaly_c"], fields)
@@ -341,7 +325,7 @@ def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str
         land = np.isfinite(anomaly)
         island = suhi.intensity(
             lst, sd, land & (built > 0.5), land & (green > 0.9) & (built <= 0.5),
-            cell_m=abs(grid.resolution.x), effective_resolution_m=found.detail_m,
+            cell_m=abs(grid.resolution.x), effective_resolution_m=told["effective_resolution_m"],
         )  # fmt: skip
         told["heat_island_built_over_vegetation_k"] = island.intensity_k
         told["heat_island_sd_k"] = island.sd_k

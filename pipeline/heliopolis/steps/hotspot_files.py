@@ -15,8 +15,10 @@ from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import metric_crs
+from heliopolis.heat.cells import disc_mean
 from heliopolis.heat.hotspots import HotSpots, confidence, hot_spots
-from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
+from heliopolis.heat.zone_labels import REACH_RADII, core_statistics, zone_labels
+from heliopolis.heat.zones import zone_table
 from heliopolis.io.raster import band_names, raster_grid, read_raster
 from heliopolis.io.vector import write_layers
 
@@ -127,7 +129,7 @@ def _zones(
 ) -> gpd.GeoDataFrame:
     cell_m = abs(grid.resolution.x)
     labels = zone_labels(
-        values,
+        disc_mean(values, DETAIL_CELLS / 2.0),
         spots.z_effective,
         critical_z=spots.critical_z(alpha),
         threshold=spots.mean + spots.sd,
