@@ -37,6 +37,7 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("solar", "score_try", False),
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
+    "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
     "rooftops": (("rooftops", "score_delft", True),),
 }
 _DEFAULT_RESULTS = {"simulated": "demo", "hotspots": "muenster", "rooftops": "delft"}
@@ -78,6 +79,10 @@ def validate(
         _print(case, metrics[case])
     if out is not None:
         write_json(out, metrics)
+        if "hot-spot-rates" in metrics:
+            from heliopolis.accuracy.hot_spot_rates import draw_power
+
+            draw_power(metrics["hot-spot-rates"], out.with_name(f"{out.stem}-power.png"))
     if failed:
         raise typer.Exit(1)
 
