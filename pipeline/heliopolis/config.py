@@ -249,6 +249,11 @@ class Heat(Section):
         "vegetation", description="What the anomaly is measured against"
     )
     cell_m: Positive = Field(100.0, description="Cell of the layer heat_cells [m]")
+    action_table: str | None = Field(
+        None,
+        description="CSV with your own costs and weights of actions; "
+        "a copy of heliopolis/heat/action_table.csv",
+    )
 
 
 class Imagery(Section):
@@ -559,7 +564,7 @@ def _resolved(config: Config, base: Path) -> Config:
         return [walk(one) for one in node] if isinstance(node, list) else node
 
     def _path_value(key: str, value: Any) -> Any:
-        if key in {"file", "boundary"} and isinstance(value, str):
+        if key in {"file", "boundary", "action_table"} and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):
             return [one if one in ACQUIRED.values() else _resolve(one, base) for one in value]

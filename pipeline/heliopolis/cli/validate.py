@@ -38,9 +38,15 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
     "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
+    "planting": (("planting", "score_planting", True),),
     "rooftops": (("rooftops", "score_delft", True),),
 }
-_DEFAULT_RESULTS = {"simulated": "demo", "hotspots": "muenster", "rooftops": "delft"}
+_DEFAULT_RESULTS = {
+    "simulated": "demo",
+    "planting": "demo",
+    "hotspots": "muenster",
+    "rooftops": "delft",
+}
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -88,7 +94,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "uncertainty")
+    simulated = case in ("simulated", "uncertainty", "planting")
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():

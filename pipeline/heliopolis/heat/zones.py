@@ -40,6 +40,7 @@ _MEANS = {
     "built_share": "built",
     "water_share": "water",
     "vegetation_share": "vegetation",
+    "bare_share": "bare",
     "effective_resolution_m": "effective_resolution_m",
 }
 _MAXIMA = {"lst_max_c": "lst_c", "anomaly_max_c": "anomaly_c"}
@@ -69,7 +70,7 @@ def zone_table(
     fields
         Fields on the same grid, as far as known: ``lst_c, lst_sd_c, anomaly_c, gi_z, p_value,
         q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, built, water,
-        vegetation, plantable, roof`` (the last six are shares or indices, 0..1 or -1..1).
+        vegetation, bare, plantable, roof`` (the last seven are shares or indices, 0..1 or -1..1).
     affine, crs
         Transform of the grid and its metric CRS.
     previous
@@ -79,9 +80,9 @@ def zone_table(
     -------
     GeoDataFrame
         One row for each zone, by rank; every column of the layer ``hot_zones``, NULL where the
-        field is not known. ``lst_sd_c`` takes the errors of a zone's cells as one (an upper
-        bound); ``anomaly_sd_c`` is described at `anomaly_sd`. ``gi_z``, ``p_value`` and
-        ``q_value`` are means over the zone's significant core (see
+        field is not known, and its ``label``. ``lst_sd_c`` takes the errors of a zone's cells as
+        one (an upper bound); ``anomaly_sd_c`` is described at `anomaly_sd`. ``gi_z``,
+        ``p_value`` and ``q_value`` are means over the zone's significant core (see
         `heliopolis.heat.zone_labels.core_statistics`), and ``confidence`` follows from that
         mean q.
     """
@@ -111,6 +112,7 @@ def zone_table(
     )  # fmt: skip
     table = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(shapes, dtype="geometry"), crs=crs)
     table.insert(0, "zone_id", pd.Series(zone_ids(shapes, previous), dtype="object"))
+    table["label"] = index
     table = table.sort_values(
         ["priority", "anomaly_mean_c", "zone_id"], ascending=[False, False, True], ignore_index=True
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,22 @@ import pandas as pd
 import shapely
 from odc.geo.geobox import GeoBox
 
-from heliopolis.config import Footprints, Heat, Places
+from heliopolis.config import Footprints, Heat, Places, expand
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.grid import zoom_factor
 from heliopolis.heat import suhi
+from heliopolis.heat.actions import action_table, explain, told_drivers, with_cooling
 from heliopolis.heat.cell_table import cell_table
+from heliopolis.heat.cells import disc_mean
 from heliopolis.heat.coverage import coverage
 from heliopolis.heat.greening import plantable_share, vegetation_share
 from heliopolis.heat.places import empty_places, place_table
+from heliopolis.heat.zone_ids import sub_zone_labels, zone_ids
 from heliopolis.heat.zone_labels import HotGround, hot_ground
 from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
-from heliopolis.io.vector import read_layer
+from heliopolis.io.vector import read_layer, write_layers
 
 Array = npt.NDArray[np.floating[Any]]
 #: Beyond this distance from the hull of the footprints [m] nothing is known of roofs: a cadastre
@@ -51,7 +56,13 @@ _OPTICAL_BANDS = {
     "built": ("built", "class_built"),
     "water": ("water", "class_water"),
     "farmland": ("class_field",),
+    "forest": ("class_forest",),
 }
+SUB_ZONE_FIELDS = (
+    "sub_zone_id", "zone_id", "rank", "area_m2", "lst_mean_c", "lst_max_c", "lst_sd_c",
+    "anomaly_mean_c", "anomaly_sd_c", "ndvi_mean", "built_share", "vegetation_share",
+    "plantable_m2",
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +92,9 @@ def hot_zones(
     footprints
         Building footprints; without them it is not known what could be planted.
     hot_zones
-        GeoPackage to write: ``hot_zones, heat_cells, places, study_area``.
+        GeoPackage to write: ``hot_zones, hot_sub_zones, heat_actions, heat_cells, places,
+        study_area``. Outlines are kept in ``work/zones_before.gpkg`` beside it, for the
+        identifiers of the next run.
     options
         Sections ``heat``, ``places``, ``report``, and ``provenance``; optionally ``footprints``,
         and ``previous``, an earlier result whose zone identifiers are kept.
@@ -99,25 +112,34 @@ def hot_zones(
     _add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))
     fields |= found.core(heat.alpha)
-    previous = _previous(options, grid)
+    previous = _previous(options, hot_zones, grid)
     zones = zone_table(
-        found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous
+        found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous.get("zones")
     )
+    land = {name: _land(field, fields) for name, field in fields.items()}
+    ground = explain(land, factor=found.factor, pixel_m=abs(grid.resolution.x))
+    actions = action_table(
+        zones, fields, ground, _costs(heat), found.labels, abs(grid.resolution.x)
+    )
+    zones = with_cooling(zones, actions)
+    parts = _sub_zones(found, fields, zones, grid, previous.get("sub_zones"))
     cells = cell_table(
-        found.spots,
-        {name: _land(field, fields) for name, field in fields.items()},
-        zones,
-        factor=found.factor,
-        affine=grid.affine,
-        crs=str(grid.crs),
+        found.spots, land, zones, factor=found.factor, affine=grid.affine, crs=str(grid.crs)
     )
     ranked = _places(places, options, fields, zones, area, grid)
-    shown = _study_area(area, options)
-    layers = {"hot_zones": zones, "heat_cells": cells, "places": ranked, "study_area": shown}
-    method = _method(found, heat, fields, grid)
+    layers = {
+        "hot_zones": zones.drop(columns="label"),
+        "hot_sub_zones": parts,
+        "heat_actions": actions,
+        "heat_cells": cells,
+        "places": ranked,
+        "study_area": _study_area(area, options),
+    }
+    method = _method(found, heat, fields, grid) | told_drivers(ground)
     provenance = {**(options.get("provenance") or {}), "hot_zones": method}
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)
+    _remember(hot_zones, zones, parts)
     _log.info("%d hot zones, %d places", len(zones), len(ranked))
 
 
@@ -181,7 +203,7 @@ def _add_ground(
     fields: Fields, footprints: Path | None, options: dict[str, Any], grid: GeoBox
 ) -> None:
     """Add the shares of vegetation, roofs and plantable ground, where they can be known."""
-    fields |= {"vegetation": None, "roof": None, "plantable": None}
+    fields |= {"vegetation": None, "roof": None, "plantable": None, "bare": None}
     if fields["ndvi"] is not None:
         fields["vegetation"] = vegetation_share(fields["ndvi"])
     if footprints is None:
@@ -199,6 +221,7 @@ def _add_ground(
     roof = np.where(outside.union_share() > 0.5, roof, np.nan)
     fields["roof"] = roof
     if fields["ndvi"] is not None:
+        fields["bare"] = plantable_share(fields["ndvi"], roof, water=fields["water"])
         fields["plantable"] = plantable_share(
             fields["ndvi"], roof, water=fields["water"], excluded=fields["farmland"]
         )
@@ -233,9 +256,68 @@ def _resolution_m(fields: Fields, pixel_m: float) -> float:
     return max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
 
 
-def _previous(options: dict[str, Any], grid: GeoBox) -> gpd.GeoDataFrame | None:
-    path = options.get("previous")
-    return read_layer(Path(path), "hot_zones", crs=str(grid.crs)) if path else None
+def _previous(options: dict[str, Any], target: Path, grid: GeoBox) -> dict[str, gpd.GeoDataFrame]:
+    """Zones and their parts of the result that ``previous`` names, or of the run before."""
+    given = options.get("previous")
+    if given:
+        return {"zones": read_layer(Path(given), "hot_zones", crs=str(grid.crs))}
+    before = _before(target)
+    if not before.exists():
+        return {}
+    return {name: read_layer(before, name, crs=str(grid.crs)) for name in ("zones", "sub_zones")}
+
+
+def _before(target: Path) -> Path:
+    """Where the outlines are kept for the next run, which begins by removing its own result."""
+    return target.parent / "work" / "zones_before.gpkg"
+
+
+def _remember(target: Path, zones: gpd.GeoDataFrame, parts: gpd.GeoDataFrame) -> None:
+    kept = {
+        "zones": zones[["zone_id", "geometry"]],
+        "sub_zones": parts[["sub_zone_id", "geometry"]],
+    }
+    write_layers(_before(target), kept)
+
+
+def _sub_zones(
+    found: HotGround,
+    fields: Fields,
+    zones: gpd.GeoDataFrame,
+    grid: GeoBox,
+    previous: gpd.GeoDataFrame | None,
+) -> gpd.GeoDataFrame:
+    """Parts of the large zones, around their hot centres."""
+    pixel_m = abs(grid.resolution.x)
+    anomaly = _land(fields["anomaly_c"], fields)
+    assert anomaly is not None
+    level = disc_mean(anomaly, found.spots.distance_m / pixel_m)
+    labels, owners = sub_zone_labels(
+        found.labels, level, cell_m=pixel_m, spacing_m=2.0 * found.spots.distance_m
+    )
+    table = zone_table(labels, fields, affine=grid.affine, crs=str(grid.crs))
+    names = dict(zip(zones["label"], zones["zone_id"], strict=True))
+    table["zone_id"] = [names[owners[label - 1]] for label in table["label"]]
+    shapes = list(table.geometry)
+    table["sub_zone_id"] = zone_ids(shapes, previous, column="sub_zone_id", prefix="part")
+    return table[[*SUB_ZONE_FIELDS, table.geometry.name]]
+
+
+def _costs(heat: Heat) -> pd.DataFrame:
+    """The declared costs and weights of actions, or the user's own."""
+    own = files("heliopolis.heat").joinpath("action_table.csv").read_text(encoding="utf-8")
+    table = pd.read_csv(StringIO(own))
+    if heat.action_table is None:
+        return table
+    given = pd.read_csv(expand([heat.action_table], "heat.action_table")[0])
+    missing = [name for name in table.columns if name not in given.columns]
+    if missing:
+        raise InputError(
+            "the table of actions has no column " + ", ".join(missing),
+            where=heat.action_table,
+            remedy="Copy heliopolis/heat/action_table.csv and change its numbers",
+        )
+    return given
 
 
 def _places(
