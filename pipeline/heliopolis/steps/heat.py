@@ -32,6 +32,7 @@ from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
 from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.steps.heat_island import heat_island
 
 Array = npt.NDArray[np.floating[Any]]
 #: Beyond this distance from the hull of the footprints [m] nothing is known of roofs: a cadastre
@@ -75,6 +76,7 @@ def hot_zones(
     footprints: Path | None,
     hot_zones: Path,
     options: dict[str, Any],
+    lsts: list[Path] | None = None,
 ) -> None:
     """Find the hot zones of the study area and rank its places.
 
@@ -98,6 +100,8 @@ def hot_zones(
     options
         Sections ``heat``, ``places``, ``report``, and ``provenance``; optionally ``footprints``,
         and ``previous``, an earlier result whose zone identifiers are kept.
+    lsts
+        Temperature of each date; with them the heat island of each date is told in the record.
 
     Raises
     ------
@@ -136,6 +140,7 @@ def hot_zones(
         "study_area": _study_area(area, options),
     }
     method = _method(found, heat, fields, grid) | told_drivers(ground)
+    method |= heat_island(lsts or [], fields, heat, grid, method["effective_resolution_m"])
     provenance = {**(options.get("provenance") or {}), "hot_zones": method}
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)
@@ -360,6 +365,10 @@ def _read_places(path: Path, section: Places, grid: GeoBox) -> gpd.GeoDataFrame:
         columns["kind"] = _column(table, section.kind_field, path)
     else:
         columns["kind"] = None
+    people = {"people": section.people_field, "people_over_65": section.over_65_field,
+              "people_under_6": section.under_6_field}  # fmt: skip
+    for name, field in people.items():
+        columns[name] = np.nan if field is None else _column(table, field, path)
     return gpd.GeoDataFrame(columns, geometry=table.geometry, crs=table.crs)
 
 
