@@ -31,6 +31,7 @@ LEAST_CELLS = 30
 LAPSE_K_M = 0.0065
 #: Fewest dates for a trend, and fewest of each group for heat waves.
 _TREND_DATES, _GROUP_DATES = 6, 2
+_SEASON_YEARS = 0.25
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def at_one_level(
 def trend(dates: Sequence[Date]) -> Trend | None:
     """Trend of the intensity over the years; None for fewer than six dates or one year.
 
-    The season is taken out first: an annual wave is fitted where there are dates enough. Slope
+    The season is taken out first, by an annual wave, where there are twelve dates; fewer must lie
+    within one season of three months, or there is no trend to tell from the season. Slope
     after Sen 1968 (doi:10.1080/01621459.1968.10480934), test after Kendall 1938
     (doi:10.1093/biomet/30.1-2.81).
     """
@@ -182,6 +184,8 @@ def trend(dates: Sequence[Date]) -> Trend | None:
         )
         fit = np.linalg.lstsq(design, values, rcond=None)[0]
         values = values - design[:, 2:] @ fit[2:]
+    elif np.ptp(years % 1.0) > _SEASON_YEARS:
+        return None
     slope, _, low, high = theilslopes(values, years, alpha=0.95)
     p = float(kendalltau(years, values).pvalue)
     return Trend(float(slope), float(low), float(high), p, len(known))

@@ -64,6 +64,7 @@ def test_trend_without_the_season() -> None:
     assert flat is not None
     assert flat.low_k_year < 0.0 < flat.high_k_year
     assert trend(dates(0.1)[:5]) is None
+    assert trend(dates(0.1)[:11]) is None, "spring against summer is no trend"
 
 
 def test_trend_covers_the_truth_as_often_as_it_says() -> None:
