@@ -42,7 +42,7 @@ def score_rates(data_dir: Path, fields: int = FIELDS, planted: int = PLANTED) ->
         ``false_alarms_command``: with any hot cell of q <= 0.05, as ``heliopolis hotspots`` tests
         them; ``power_<k>_sigma``: share of the spots of that height of which at least half lies
         in zones; ``false_share_<k>_sigma``: mean share of the zones' ground that lies more than
-        one neighbourhood away from the spot.
+        one neighbourhood away from the spot, 0 where there is no zone.
     """
     scenes = _scenes(data_dir)
     profiles = [covariance_profile(scene) for scene in scenes]
@@ -76,10 +76,10 @@ def _power(draws: Iterator[Array], gaps: npt.NDArray[np.bool_], planted: int) ->
             field[gaps] = np.nan
             zones = _zones(field + sigma * float(np.nanstd(field)) * spot)
             hits.append((zones & spot).sum() >= 0.5 * spot.sum())
-            if zones.any():
-                false.append((zones & (away > RADIUS_M + _DISTANCE_M)).sum() / zones.sum())
+            elsewhere = (zones & (away > RADIUS_M + _DISTANCE_M)).sum()
+            false.append(elsewhere / max(zones.sum(), 1))
         found[f"power_{sigma}_sigma"] = float(np.mean(hits))
-        found[f"false_share_{sigma}_sigma"] = round(float(np.mean(false)), 4) if false else 0.0
+        found[f"false_share_{sigma}_sigma"] = round(float(np.mean(false)), 4)
     return found
 
 

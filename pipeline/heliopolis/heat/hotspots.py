@@ -120,6 +120,10 @@ class HotSpots:
         hot = (self.q_value <= alpha) & (self.z_effective > 0)
         return float(self.z_effective[hot].min()) if hot.any() else math.inf
 
+    def mirrored(self) -> HotSpots:
+        """Statistics of the field with its sign turned: cold spots are hot ones there."""
+        return replace(self, gi_z=-self.gi_z, z_effective=-self.z_effective, mean=-self.mean)
+
     def p_at(self, z_effective: Array) -> Array:
         """Two-sided probability of an effective z-score."""
         return two_sided_p(z_effective, self.degrees_of_freedom)

@@ -17,7 +17,8 @@ from numba import njit, prange
 
 Array = npt.NDArray[np.floating[Any]]
 
-#: Rows that one thread works through; it reads as many rows more as the disc reaches beyond.
+#: Rows that one thread works through; it reads as many rows more as the disc reaches beyond. A
+#: raster with fewer is worth no second thread.
 _BAND_ROWS = 256
 #: Rasters with more cells get results in single precision, so that 10^8 cells fit into 4 GiB.
 DOUBLE_UP_TO = 2**24
@@ -44,15 +45,14 @@ def chords(radius: float, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
 
 def moments(values: Array) -> tuple[int, float, float]:
     """Number, mean and population standard deviation of the valid cells."""
-    number, total = _row_sums(values)
-    count = int(number.sum())
-    if count == 0:
+    rows = _moments_wide if len(values) > _BAND_ROWS else _moments_here
+    number, total, _ = rows(values, 0.0).sum(axis=0)
+    if number == 0:
         return 0, math.nan, math.nan
-    mean = float(total.sum()) / count
-    rest, square = _row_squares(values, mean)
-    mean += float(rest.sum()) / count
-    variance = float(square.sum()) / count - (float(rest.sum()) / count) ** 2
-    return count, mean, math.sqrt(max(variance, 0.0))
+    mean = float(total / number)
+    _, rest, square = rows(values, mean).sum(axis=0)
+    variance = square / number - (rest / number) ** 2
+    return int(number), mean + float(rest / number), math.sqrt(max(float(variance), 0.0))
 
 
 def precision(values: Array) -> np.dtype[Any]:
@@ -79,7 +79,11 @@ def neighbourhood_means(values: Array, radius: float, centre: float = 0.0) -> tu
     """
     mean = np.empty(values.shape, dtype=precision(values))
     count = np.empty(values.shape, dtype="int32")
-    _disc_means(values, chords(radius, values.shape), float(centre), mean, count)
+    half = chords(radius, values.shape)
+    if len(values) > _BAND_ROWS:
+        _means_wide(values, half, float(centre), mean, count)
+    else:
+        _means_band(values, half, float(centre), mean, count, 0)
     return mean, count
 
 
@@ -92,34 +96,41 @@ def gi_star(values: Array, radius: float) -> Array:
     out = np.full(values.shape, np.nan, dtype=precision(values))
     n, mean, sd = moments(values)
     if n >= 3 and sd > 1e-12 * max(abs(mean), 1e-300):
-        _gi_star(values, chords(radius, values.shape), mean, sd, n, out)
+        half = chords(radius, values.shape)
+        if len(values) > _BAND_ROWS:
+            _gi_wide(values, half, mean, sd, n, out)
+        else:
+            _gi_band(values, half, mean, sd, n, out, 0)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _row_moments(row, centre):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Number of valid cells of a row, sum and sum of squares of their differences."""
+    number, total, square = 0, 0.0, 0.0
+    for x in range(row.size):
+        value = row[x] - centre
+        if np.isfinite(value):
+            number += 1
+            total += value
+            square += value * value
+    return number, total, square
+
+
+@njit(cache=True, nogil=True)
+def _moments_here(values, centre):  # type: ignore[no-untyped-def]  # pragma: no cover
+    out = np.zeros((values.shape[0], 3))
+    for y in range(values.shape[0]):
+        out[y, 0], out[y, 1], out[y, 2] = _row_moments(values[y], centre)
     return out
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _row_sums(values):  # type: ignore[no-untyped-def]  # pragma: no cover
-    rows, cols = values.shape
-    number, total = np.zeros(rows, dtype=np.int64), np.zeros(rows)
-    for y in prange(rows):
-        for x in range(cols):
-            value = values[y, x]
-            if np.isfinite(value):
-                number[y] += 1
-                total[y] += value
-    return number, total
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _row_squares(values, mean):  # type: ignore[no-untyped-def]  # pragma: no cover
-    rows, cols = values.shape
-    rest, square = np.zeros(rows), np.zeros(rows)
-    for y in prange(rows):
-        for x in range(cols):
-            value = values[y, x] - mean
-            if np.isfinite(value):
-                rest[y] += value
-                square[y] += value * value
-    return rest, square
+def _moments_wide(values, centre):  # type: ignore[no-untyped-def]  # pragma: no cover
+    out = np.zeros((values.shape[0], 3))
+    for y in prange(values.shape[0]):
+        out[y, 0], out[y, 1], out[y, 2] = _row_moments(values[y], centre)
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -159,53 +170,61 @@ def _disc_row(totals, numbers, half, row, widest, total, number):  # type: ignor
             number[x] += counts[x + right] - counts[x + left]
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _disc_means(values, half, centre, mean, count):  # type: ignore[no-untyped-def]  # pragma: no cover
+@njit(cache=True, nogil=True)
+def _means_band(values, half, centre, mean, count, first):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows, cols = values.shape
     depth = half.size
     reach = depth // 2
     widest = half.max()
-    for band in prange((rows + _BAND_ROWS - 1) // _BAND_ROWS):
-        first = band * _BAND_ROWS
-        totals = np.zeros((depth, cols + 2 * widest + 1))
-        numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
-        total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
-        loaded = first - reach
-        for row in range(first, min(first + _BAND_ROWS, rows)):
-            while loaded <= row + reach:
-                slot = loaded % depth
-                _load(values, loaded, centre, widest, totals[slot], numbers[slot])
-                loaded += 1
-            _disc_row(totals, numbers, half, row, widest, total, number)
-            for x in range(cols):
-                if np.isfinite(values[row, x]):
-                    mean[row, x] = total[x] / number[x]
-                    count[row, x] = number[x]
-                else:
-                    mean[row, x] = np.nan
-                    count[row, x] = 0
+    totals = np.zeros((depth, cols + 2 * widest + 1))
+    numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
+    total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
+    loaded = first - reach
+    for row in range(first, min(first + _BAND_ROWS, rows)):
+        while loaded <= row + reach:
+            slot = loaded % depth
+            _load(values, loaded, centre, widest, totals[slot], numbers[slot])
+            loaded += 1
+        _disc_row(totals, numbers, half, row, widest, total, number)
+        for x in range(cols):
+            if np.isfinite(values[row, x]):
+                mean[row, x] = total[x] / number[x]
+                count[row, x] = number[x]
+            else:
+                mean[row, x] = np.nan
+                count[row, x] = 0
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _gi_star(values, half, centre, sd, n, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _means_wide(values, half, centre, mean, count):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for band in prange((values.shape[0] + _BAND_ROWS - 1) // _BAND_ROWS):
+        _means_band(values, half, centre, mean, count, band * _BAND_ROWS)
+
+
+@njit(cache=True, nogil=True)
+def _gi_band(values, half, centre, sd, n, out, first):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows, cols = values.shape
     depth = half.size
     reach = depth // 2
     widest = half.max()
-    for band in prange((rows + _BAND_ROWS - 1) // _BAND_ROWS):
-        first = band * _BAND_ROWS
-        totals = np.zeros((depth, cols + 2 * widest + 1))
-        numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
-        total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
-        loaded = first - reach
-        for row in range(first, min(first + _BAND_ROWS, rows)):
-            while loaded <= row + reach:
-                slot = loaded % depth
-                _load(values, loaded, centre, widest, totals[slot], numbers[slot])
-                loaded += 1
-            _disc_row(totals, numbers, half, row, widest, total, number)
-            for x in range(cols):
-                if np.isfinite(values[row, x]) and number[x] < n:
-                    weight = float(number[x])
-                    spread = np.sqrt((n * weight - weight * weight) / (n - 1))
-                    out[row, x] = total[x] / (sd * spread)
+    totals = np.zeros((depth, cols + 2 * widest + 1))
+    numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
+    total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
+    loaded = first - reach
+    for row in range(first, min(first + _BAND_ROWS, rows)):
+        while loaded <= row + reach:
+            slot = loaded % depth
+            _load(values, loaded, centre, widest, totals[slot], numbers[slot])
+            loaded += 1
+        _disc_row(totals, numbers, half, row, widest, total, number)
+        for x in range(cols):
+            if np.isfinite(values[row, x]) and number[x] < n:
+                weight = float(number[x])
+                spread = np.sqrt((n * weight - weight * weight) / (n - 1))
+                out[row, x] = total[x] / (sd * spread)
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _gi_wide(values, half, centre, sd, n, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for band in prange((values.shape[0] + _BAND_ROWS - 1) // _BAND_ROWS):
+        _gi_band(values, half, centre, sd, n, out, band * _BAND_ROWS)
