@@ -38,11 +38,13 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
     "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
+    "simulated-zones": (("hotspots", "score_simulated_zones", True),),
     "planting": (("planting", "score_planting", True),),
     "rooftops": (("rooftops", "score_delft", True),),
 }
 _DEFAULT_RESULTS = {
     "simulated": "demo",
+    "simulated-zones": "demo",
     "planting": "demo",
     "hotspots": "muenster",
     "rooftops": "delft",
@@ -94,7 +96,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "uncertainty", "planting")
+    simulated = case in ("simulated", "simulated-zones", "uncertainty", "planting")
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():
