@@ -41,6 +41,7 @@ _MEANS = {
     "water_share": "water",
     "vegetation_share": "vegetation",
     "bare_share": "bare",
+    "tree_share": "forest",
     "effective_resolution_m": "effective_resolution_m",
 }
 _MAXIMA = {"lst_max_c": "lst_c", "anomaly_max_c": "anomaly_c"}
