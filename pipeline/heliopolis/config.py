@@ -234,6 +234,9 @@ class Places(Section):
     name_field: str = "name"
     kind_field: str | None = Field("kind", description="Field that holds the kind")
     kind: str | None = Field(None, description="Kind of all places, where no field holds it")
+    people_field: str | None = Field(None, description="Field with the number of people there")
+    over_65_field: str | None = Field(None, description="Field with those over 65")
+    under_6_field: str | None = Field(None, description="Field with those under 6")
 
 
 class Heat(Section):
@@ -249,6 +252,20 @@ class Heat(Section):
         "vegetation", description="What the anomaly is measured against"
     )
     cell_m: Positive = Field(100.0, description="Cell of the layer heat_cells [m]")
+    action_table: str | None = Field(
+        None,
+        description="CSV with your own costs and weights of actions; "
+        "a copy of heliopolis/heat/action_table.csv",
+    )
+    terrain: str | None = Field(
+        None, description="Raster of the height of the ground, for the heat island [m]"
+    )
+    local_climate_zones: str | None = Field(
+        None, description="Raster of local climate zones (codes of WUDAPT), for the heat island"
+    )
+    heat_wave_days: tuple[str, ...] = Field(
+        (), description="Days of heat waves, YYYY-MM-DD, to be compared with other summer days"
+    )
 
 
 class Imagery(Section):
@@ -559,7 +576,13 @@ def _resolved(config: Config, base: Path) -> Config:
         return [walk(one) for one in node] if isinstance(node, list) else node
 
     def _path_value(key: str, value: Any) -> Any:
-        if key in {"file", "boundary"} and isinstance(value, str):
+        if key in {
+            "file",
+            "boundary",
+            "action_table",
+            "terrain",
+            "local_climate_zones",
+        } and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):
             return [one if one in ACQUIRED.values() else _resolve(one, base) for one in value]

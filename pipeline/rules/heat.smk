@@ -83,6 +83,7 @@ rule composite:
 rule hot_zones:
     input:
         lst="lst.tif",
+        lsts_list=composed("scenes/{scene}/lst.tif"),
         boundary="work/boundary.gpkg",
         optical_or_none=OPTICAL,
         places_list=STUDY.file("places"),

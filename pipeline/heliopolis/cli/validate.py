@@ -37,9 +37,18 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("solar", "score_try", False),
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
+    "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
+    "simulated-zones": (("hotspots", "score_simulated_zones", True),),
+    "planting": (("planting", "score_planting", True),),
     "rooftops": (("rooftops", "score_delft", True),),
 }
-_DEFAULT_RESULTS = {"simulated": "demo", "hotspots": "muenster", "rooftops": "delft"}
+_DEFAULT_RESULTS = {
+    "simulated": "demo",
+    "simulated-zones": "demo",
+    "planting": "demo",
+    "hotspots": "muenster",
+    "rooftops": "delft",
+}
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -78,12 +87,16 @@ def validate(
         _print(case, metrics[case])
     if out is not None:
         write_json(out, metrics)
+        if "hot-spot-rates" in metrics:
+            from heliopolis.accuracy.hot_spot_rates import draw_power
+
+            draw_power(metrics["hot-spot-rates"], out.with_name(f"{out.stem}-power.png"))
     if failed:
         raise typer.Exit(1)
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "uncertainty")
+    simulated = case in ("simulated", "simulated-zones", "uncertainty", "planting")
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import map_coordinates
-from scipy.signal import fftconvolve
+
+from heliopolis.heat.neighbourhoods import neighbourhood_means
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -29,26 +30,29 @@ def block_mean(values: Array, factor: int, min_share: float = 0.0) -> Array:
     ndarray
         float64, (ceil(y / factor), ceil(x / factor)).
     """
-    blocks = _blocks(np.asarray(values, dtype="float64"), factor)
-    valid = np.isfinite(blocks)
-    count = valid.sum(axis=(1, 3))
-    total = np.where(valid, blocks, 0.0).sum(axis=(1, 3))
-    known = (count > 0) & (count >= min_share * factor**2)
-    return np.where(known, total / np.maximum(count, 1), np.nan)
+    number, total = _block_sums(values, factor)
+    known = (number > 0) & (number >= min_share * factor**2)
+    return np.where(known, total / np.maximum(number, 1), np.nan)
 
 
 def block_sum(values: Array, factor: int) -> Array:
     """Sum of the valid values in blocks of ``factor`` x ``factor`` cells; NaN where none is."""
-    blocks = _blocks(np.asarray(values, dtype="float64"), factor)
-    valid = np.isfinite(blocks)
-    total = np.where(valid, blocks, 0.0).sum(axis=(1, 3))
-    return np.where(valid.any(axis=(1, 3)), total, np.nan)
+    number, total = _block_sums(values, factor)
+    return np.where(number > 0, total, np.nan)
 
 
-def _blocks(values: Array, factor: int) -> Array:
+def _block_sums(values: Array, factor: int) -> tuple[Array, Array]:
+    """Number and sum of the valid values of each block, by stripes of blocks."""
     rows, cols = values.shape
-    padded = np.pad(values, ((0, -rows % factor), (0, -cols % factor)), constant_values=np.nan)
-    return padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
+    across = np.arange(0, cols, factor)
+    number = np.zeros((-(-rows // factor), len(across)))
+    total = np.zeros_like(number)
+    for row in range(len(number)):
+        stripe = np.asarray(values[row * factor : (row + 1) * factor], dtype="float64")
+        valid = np.isfinite(stripe)
+        number[row] = np.add.reduceat(valid.sum(axis=0), across)
+        total[row] = np.add.reduceat(np.where(valid, stripe, 0.0).sum(axis=0), across)
+    return number, total
 
 
 def spread_linear(cells: Array, factor: int, shape: tuple[int, int]) -> Array:
@@ -70,19 +74,6 @@ def spread_linear(cells: Array, factor: int, shape: tuple[int, int]) -> Array:
 
 def disc_mean(values: Array, radius: float) -> Array:
     """Mean of the valid values within ``radius`` [cells] of each valid cell, dims (y, x)."""
-    valid = np.isfinite(values)
-    if radius < 1 or not valid.any():
+    if radius < 1:
         return np.array(values, dtype="float64")
-    reach = int(radius)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    kernel = (x * x + y * y <= radius * radius).astype("float64")
-    middle = float(np.asarray(values, dtype="float64")[valid].mean())
-    count = np.rint(_same(valid.astype("float64"), kernel))
-    total = _same(np.where(valid, values - middle, 0.0), kernel)
-    return np.where(valid, middle + total / np.maximum(count, 1.0), np.nan)
-
-
-def _same(field: Array, kernel: Array) -> Array:
-    half = (kernel.shape[0] - 1) // 2
-    full = fftconvolve(field, kernel, mode="full")
-    return np.asarray(full[half : half + field.shape[0], half : half + field.shape[1]])
+    return neighbourhood_means(np.asarray(values), radius)[0]

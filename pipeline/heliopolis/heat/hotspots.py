@@ -10,9 +10,21 @@ with W = sum w, W2 = sum w^2 = W, m and S mean and population standard deviation
 cells. Its normal reference holds for values that could be exchanged between cells. Neighbouring
 temperatures cannot: the sensor's point spread, resampling and the grain of the land make them
 alike, and everything would come out significant (Ord & Getis 2001, doi:10.1111/0022-4146.00224).
-So the variance of the neighbourhood sum is computed from the field's own correlation, as for an
-effective sample size (Clifford, Richardson & Hemon 1989, doi:10.2307/2532039); see
-`variance_inflation`. Many tests at once are corrected after Benjamini & Hochberg 1995
+So the variance of the neighbourhood's mean is computed from the covariance of a field without hot
+spots, `heliopolis.heat.null_field`, and there are two of these:
+
+* In a field that is random, all of the field's covariance is that of the null field, spots left
+  out: a spot must stand out of everything else that the field does. In fields of one covariance
+  and no spots, hardly any is found, whatever the range.
+* A city is a mixture of grounds, and its largest structure is what is looked for. There only what
+  is alike up to the noise range, a few times the resolution, is that of the null field.
+
+Which of the two holds is tested first: the field without its spots must differ from random fields
+with its own covariance by the law of its neighbourhood means (`heliopolis.heat.random_fields`);
+otherwise it is taken as random. This order, from the field as a whole to its cells, keeps the
+error rate of the first test (Marcus, Peritz & Gabriel 1976, doi:10.1093/biomet/63.3.655).
+
+Many tests at once are corrected after Benjamini & Hochberg 1995
 (doi:10.1111/j.2517-6161.1995.tb02031.x), which also holds for positively dependent tests
 (Benjamini & Yekutieli 2001, doi:10.1214/aos/1013699998).
 """
@@ -20,14 +32,23 @@ effective sample size (Clifford, Richardson & Hemon 1989, doi:10.2307/2532039); 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft2, next_fast_len, rfft2
-from scipy.signal import fftconvolve
-from scipy.special import ndtr
+from scipy.special import ndtr, stdtr
+
+from heliopolis.heat.cells import block_mean
+from heliopolis.heat.false_discoveries import benjamini_hochberg
+from heliopolis.heat.neighbourhoods import (
+    gi_star,
+    moments,
+    neighbourhood_means,
+    precision,
+)
+from heliopolis.heat.null_field import NullField, field_null, noise_null
+from heliopolis.heat.random_fields import LARGEST_SIDE, departure_p
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -38,6 +59,17 @@ NOISE_RANGE_RADII = 2.5
 NOISE_RANGE_RESOLUTIONS = 4.5
 #: Confidence classes [%] and the largest q of each.
 CONFIDENCE = ((99, 0.01), (95, 0.05), (90, 0.10))
+#: False discovery rate at which spots are left out of the null field, and how often at most.
+_SPOT_ALPHA, _ROUNDS = 0.05, 8
+#: At least this share of the cells makes the null field.
+_LEAST_NULL = 0.5
+#: Probability below which a field differs from a random one: half the usual one, as this is the
+#: first of two tests.
+_DEPARTURE = 0.025
+#: The null field of larger rasters is taken from so many tiles each way, of so many cells [a side].
+_WHOLE_UP_TO, _TILES, _TILE = 2**22, 5, 512
+#: Rows whose probabilities are computed at once.
+_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -49,7 +81,7 @@ class HotSpots:
     gi_z
         Gi* z-score (1); positive in hot, negative in cold neighbourhoods.
     z_effective
-        The same, divided by the root of the variance inflation (1).
+        Mean of the neighbourhood above that of the null field, over its standard deviation (1).
     p_value
         Two-sided probability of ``z_effective`` under the null hypothesis (1).
     q_value
@@ -60,6 +92,14 @@ class HotSpots:
         Mean and population standard deviation of the valid cells, in the field's unit.
     distance_m
         Radius of the neighbourhood [m].
+    null
+        ``field`` or ``noise``: see the module.
+    degrees_of_freedom
+        Of Student's t; inf for a normal law.
+    departure_p
+        Probability that a random field is as far from normal (1); NaN where it was not asked.
+    range_m
+        Distance at which the null field's covariance has fallen to nothing [m].
     """
 
     gi_z: Array
@@ -70,11 +110,23 @@ class HotSpots:
     mean: float
     sd: float
     distance_m: float
+    null: Literal["field", "noise"] = "field"
+    degrees_of_freedom: float = math.inf
+    departure_p: float = math.nan
+    range_m: float = math.nan
 
     def critical_z(self, alpha: float) -> float:
         """Smallest effective z-score of a hot cell with q <= ``alpha``; inf where none is."""
         hot = (self.q_value <= alpha) & (self.z_effective > 0)
         return float(self.z_effective[hot].min()) if hot.any() else math.inf
+
+    def mirrored(self) -> HotSpots:
+        """Statistics of the field with its sign turned: cold spots are hot ones there."""
+        return replace(self, gi_z=-self.gi_z, z_effective=-self.z_effective, mean=-self.mean)
+
+    def p_at(self, z_effective: Array) -> Array:
+        """Two-sided probability of an effective z-score."""
+        return two_sided_p(z_effective, self.degrees_of_freedom)
 
     def q_at(self, z_effective: Array) -> Array:
         """False discovery rate that goes with an effective z-score, between those of the cells."""
@@ -95,52 +147,133 @@ def hot_spots(
     Parameters
     ----------
     values
-        Field, dims (y, x), square cells; NaN cells take no part.
+        Field, dims (y, x), square cells; NaN cells take no part. May be a memory map; for more
+        than 16.8 million cells results are in single precision, 10^8 cells take less than 4 GiB.
     cell_m
         Cell size [m].
     distance_m
         Radius of the neighbourhood [m]; cells whose centres lie within it belong to it.
     noise_range_m
-        Distance beyond which noise is not correlated [m], see `variance_inflation`: such as 4.5
-        times the resolution of the sensor; by default 2.5 ``distance_m``, on the safe side.
+        Distance beyond which noise is not correlated [m], such as 4.5 times the resolution of
+        the sensor; by default 2.5 ``distance_m``. Infinite: the field is taken as random.
 
     Returns
     -------
     HotSpots
         All NaN for a field that is constant or has fewer than three valid cells.
     """
-    data = np.asarray(values, dtype="float64")
-    valid = np.isfinite(data)
-    z = getis_ord(data, cell_m, distance_m)
+    data = np.asarray(values)
+    if data.dtype not in (np.dtype("float32"), np.dtype("float64")):
+        data = data.astype("float64")
+    radius = distance_m / cell_m
+    count, mean, sd = moments(data)
+    gi_z = gi_star(data, radius)
+    if count < 3 or not np.isfinite(gi_z).any():
+        nothing = np.full(data.shape, np.nan)
+        return HotSpots(nothing, nothing, nothing, nothing, 1.0, mean, sd, distance_m)
     span_m = NOISE_RANGE_RADII * distance_m if noise_range_m is None else noise_range_m
-    inflation = (
-        variance_inflation(data, cell_m, distance_m, span_m) if np.isfinite(z).any() else 1.0
-    )
-    # a neighbourhood of few cells cannot be inflated by more than their number
-    members = np.where(valid, _neighbours(valid, disc(distance_m / cell_m)), np.nan)
-    effective = z / np.sqrt(np.minimum(inflation, np.maximum(members, 1.0)))
-    p = two_sided_p(effective)
+    parts = _parts(data)
+    null, left = _null_without_spots(parts, radius, mean)
+    kind: Literal["field", "noise"] = "field"
+    departure = math.nan
+    if math.isfinite(span_m):
+        departure = _departure(data, radius, left)
+        if departure <= _DEPARTURE:
+            kind, null = "noise", noise_null(parts, radius, span_m / cell_m, mean)
+    z, p = _tested(data, gi_z, radius, null)
     return HotSpots(
-        gi_z=z,
-        z_effective=effective,
+        gi_z=gi_z,
+        z_effective=z,
         p_value=p,
         q_value=benjamini_hochberg(p),
-        inflation=inflation,
-        mean=float(data[valid].mean()) if valid.any() else math.nan,
-        sd=float(data[valid].std()) if valid.any() else math.nan,
+        inflation=max(1.0, null.inflation),
+        mean=mean,
+        sd=sd,
         distance_m=distance_m,
+        null=kind,
+        degrees_of_freedom=null.degrees_of_freedom,
+        departure_p=departure,
+        range_m=null.range_cells * cell_m,
     )
 
 
-def disc(radius: float) -> Array:
-    """Binary kernel (k, k) of the cells whose centre lies within ``radius`` [cells].
+def _tested(data: Array, gi_z: Array, radius: float, null: NullField) -> tuple[Array, Array]:
+    """Effective z-scores and probabilities, where Gi* is defined."""
+    z, members = neighbourhood_means(data, radius, null.mean)
+    p = np.empty(z.shape, dtype=precision(data))
+    for top in range(0, len(z), _ROWS):
+        rows = slice(top, top + _ROWS)
+        z[rows] /= null.sd_of(members[rows])
+        z[rows][~np.isfinite(gi_z[rows])] = np.nan
+        p[rows] = two_sided_p(z[rows], null.degrees_of_freedom)
+    return z, p
 
-    >>> int(disc(1).sum()), int(disc(1.5).sum())
-    (5, 9)
+
+def _parts(data: Array) -> list[Array]:
+    """The field, or tiles of it that lie evenly where it is large, in double precision."""
+    if data.size <= _WHOLE_UP_TO:
+        return [data.astype("float64")]
+    corners = [np.linspace(0, max(n - _TILE, 0), _TILES).astype(int) for n in data.shape]
+    tiles = [
+        data[y : y + _TILE, x : x + _TILE].astype("float64") for y in corners[0] for x in corners[1]
+    ]
+    known = [tile for tile in tiles if np.isfinite(tile).mean() >= 0.25]
+    return known or [data.astype("float64")]
+
+
+def _departure(data: Array, radius: float, left: list[Array]) -> float:
+    """Probability that the field without its spots is a random one, on at most 384 x 384 cells."""
+    factor = math.ceil(max(data.shape) / LARGEST_SIDE)
+    if factor == 1:
+        return departure_p(left[0], radius)
+    coarse = block_mean(data, factor, 0.5)
+    if np.isfinite(coarse).sum() < 3:
+        return 1.0
+    reach = max(radius / factor, 1.0)
+    return departure_p(_null_without_spots([coarse], reach, float(np.nanmean(coarse)))[1][0], reach)
+
+
+def _null_without_spots(
+    parts: list[Array], radius: float, mean: float
+) -> tuple[NullField, list[Array]]:
+    """The null field of everything that is neither hot nor cold spot, and that everything.
+
+    Spots are looked for with the null field of all, left out with their neighbourhoods, and looked
+    for again, until their number stays.
     """
-    reach = int(radius + 1e-9)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return np.asarray((x * x + y * y <= radius * radius * (1 + 1e-9)).astype("float64"))
+    null = field_null(parts, radius)
+    offset = mean - null.mean
+    means = [neighbourhood_means(part, radius) for part in parts]
+    left, found = parts, 0
+    for _ in range(_ROUNDS):
+        spots = _spots(means, null)
+        number = sum(int(one.sum()) for one in spots)
+        if number in (0, found):
+            break
+        found = number
+        fewer = [
+            np.where(neighbourhood_means(spot.astype("float64"), radius)[0] > 0, np.nan, part)
+            for spot, part in zip(spots, parts, strict=True)
+        ]
+        known = [sum(int(np.isfinite(one).sum()) for one in some) for some in (fewer, parts)]
+        if known[0] < _LEAST_NULL * known[1]:
+            break
+        left, null = fewer, field_null(fewer, radius)
+    return replace(null, mean=null.mean + offset), left
+
+
+def _spots(means: list[tuple[Array, Any]], null: NullField) -> list[npt.NDArray[np.bool_]]:
+    """Where parts of a field have significant cells."""
+    tests = [
+        two_sided_p((level - null.mean) / null.sd_of(members), null.degrees_of_freedom)
+        for level, members in means
+    ]
+    q = benjamini_hochberg(np.concatenate([p.ravel() for p in tests]))
+    ends = np.cumsum([p.size for p in tests])[:-1]
+    return [
+        (one <= _SPOT_ALPHA).reshape(p.shape)
+        for one, p in zip(np.split(q, ends), tests, strict=True)
+    ]
 
 
 def getis_ord(values: Array, cell_m: float, distance_m: float) -> Array:
@@ -149,144 +282,23 @@ def getis_ord(values: Array, cell_m: float, distance_m: float) -> Array:
     NaN where the cell is NaN, where the neighbourhood holds every valid cell, and everywhere
     in a constant field, for which the statistic is not defined.
     """
-    data = np.asarray(values, dtype="float64")
-    valid = np.isfinite(data)
-    n = int(valid.sum())
-    out = np.full(data.shape, np.nan)
-    if n < 3:
-        return out
-    mean = data[valid].mean()
-    centred = np.where(valid, data - mean, 0.0)
-    sd = math.sqrt(float((centred[valid] ** 2).mean()))
-    if sd <= 1e-12 * max(abs(mean), 1e-300):
-        return out
-    kernel = disc(distance_m / cell_m)
-    weight = _neighbours(valid, kernel)
-    spread = np.sqrt(np.maximum(n * weight - weight**2, 0.0) / (n - 1))
-    known = valid & (spread > 0)
-    total = _convolve(centred / sd, kernel)
-    out[known] = total[known] / spread[known]
-    return out
+    data = np.asarray(values)
+    if data.dtype not in (np.dtype("float32"), np.dtype("float64")):
+        data = data.astype("float64")
+    return gi_star(data, distance_m / cell_m)
 
 
-def _convolve(field: Array, kernel: Array) -> Array:
-    """Convolution with a kernel that may be larger than the field, same shape as the field."""
-    rows, cols = field.shape
-    top, left = (kernel.shape[0] - 1) // 2, (kernel.shape[1] - 1) // 2
-    full = fftconvolve(field, kernel, mode="full")
-    return np.asarray(full[top : top + rows, left : left + cols])
+def two_sided_p(z: Array, degrees_of_freedom: float = math.inf) -> Array:
+    """Probability of a deviate at least as far from 0 as ``z``; NaN stays NaN.
 
-
-def _neighbours(valid: npt.NDArray[np.bool_], kernel: Array) -> Array:
-    """Number of valid cells in the neighbourhood of each cell; whole numbers, exactly."""
-    return np.asarray(np.rint(_convolve(valid.astype("float64"), kernel)))
-
-
-def correlation_map(values: Array, reach: int) -> Array:
-    """Correlation of the field with itself at offsets up to ``reach`` cells.
-
-    Parameters
-    ----------
-    values
-        Field, dims (y, x), NaN where unknown.
-    reach
-        Largest offset along each axis [cells].
-
-    Returns
-    -------
-    ndarray
-        (2 reach + 1, 2 reach + 1): covariance over the pairs of valid cells, divided by the
-        variance; NaN where no pair exists.
-    """
-    valid = np.isfinite(values)
-    centred = np.where(valid, values - values[valid].mean(), 0.0)
-    shape = [next_fast_len(n + reach, real=True) for n in values.shape]
-
-    def autocorrelation(field: Array) -> Array:
-        power = np.abs(rfft2(field, shape)) ** 2
-        full = irfft2(power, shape)
-        index = np.arange(-reach, reach + 1)
-        return np.asarray(full[np.ix_(index, index)])
-
-    pairs = np.rint(autocorrelation(valid.astype("float64")))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        covariance = np.where(pairs > 0, autocorrelation(centred) / pairs, np.nan)
-    return np.asarray(covariance / covariance[reach, reach])
-
-
-def variance_inflation(
-    values: Array, cell_m: float, distance_m: float, noise_range_m: float
-) -> float:
-    """Factor by which autocorrelation inflates the variance of a neighbourhood's sum.
-
-    The null hypothesis is a field whose values are alike up to the noise range, and have no
-    structure beyond it. Its covariance is that of the field above the sill, the mean covariance
-    at that lag. For a neighbourhood of N cells, with r the correlation map of the field::
-
-        inflation = sum_j sum_k (r(j - k) - r(noise range)) / N,     at least 1
-
-    where pairs further apart than the noise range count 0. Structure larger than the noise range
-    is not noise but what Gi* looks for. One number holds for the whole field, from the full
-    neighbourhood; at edges, where neighbourhoods hold fewer cells, it errs on the safe side.
-
-    Parameters
-    ----------
-    values, cell_m, distance_m, noise_range_m
-        As in `hot_spots`.
-    """
-    kernel = disc(distance_m / cell_m)
-    span = kernel.shape[0] - 1
-    sill_lag = noise_range_m / cell_m
-    reach = max(math.ceil(sill_lag), span)
-    correlation = correlation_map(np.asarray(values, dtype="float64"), reach)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    lag = np.hypot(x, y)
-    ring = correlation[(lag > sill_lag - 1) & (lag <= max(sill_lag, 1.0))]
-    sill = float(np.nanmean(ring)) if np.isfinite(ring).any() else 0.0
-    excess = np.where((lag < sill_lag) & np.isfinite(correlation), correlation - sill, 0.0)
-    pairs = np.rint(fftconvolve(kernel, kernel))
-    inner = excess[reach - span : reach + span + 1, reach - span : reach + span + 1]
-    return max(1.0, float((pairs * inner).sum() / kernel.sum()))
-
-
-def two_sided_p(z: Array) -> Array:
-    """Probability of a normal deviate at least as far from 0 as ``z``; NaN stays NaN.
+    Of Student's t, or of the normal law for infinitely many degrees of freedom.
 
     >>> float(two_sided_p(np.array([1.959963984540054])).round(6)[0])
     0.05
     """
-    return np.asarray(2.0 * ndtr(-np.abs(z)))
-
-
-def benjamini_hochberg(p: Array) -> Array:
-    """Smallest false discovery rate at which each test is rejected.
-
-    With m tests in order of p, ``q_(i) = min over k >= i of p_(k) m / k`` (Benjamini & Hochberg
-    1995).
-
-    Parameters
-    ----------
-    p
-        Probabilities, any shape; NaN is no test.
-
-    Returns
-    -------
-    ndarray
-        Same shape, NaN where ``p`` is NaN.
-
-    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03, np.nan])).round(3).tolist()
-    [0.03, 0.04, 0.04, nan]
-    """
-    out = np.full(np.shape(p), np.nan)
-    tested = np.isfinite(p)
-    values = np.asarray(p)[tested]
-    order = np.argsort(values, kind="stable")
-    ranks = np.arange(1, values.size + 1)
-    rising = np.minimum.accumulate((values[order] * values.size / ranks)[::-1])[::-1]
-    q = np.empty(values.size)
-    q[order] = np.minimum(rising, 1.0)
-    out[tested] = q
-    return out
+    size = -np.abs(np.asarray(z, dtype="float64"))
+    tail = ndtr(size) if degrees_of_freedom > 1e5 else stdtr(degrees_of_freedom, size)
+    return np.asarray(2.0 * tail)
 
 
 def confidence(q: Array, z: Array) -> Array:

@@ -19,6 +19,9 @@ Array = npt.NDArray[np.floating[Any]]
 
 #: A place given as a point or a line stands for the ground within this distance [m].
 POINT_RADIUS_M = 50.0
+_NAMES = ("place_id", "name", "kind")
+#: Numbers of people, where they are given; ``..._hot`` are those in hot zones.
+PEOPLE = ("people", "people_over_65", "people_under_6")
 #: Place column and the field it is the area-weighted mean of.
 _MEANS = {
     "lst_mean_c": "lst_c",
@@ -43,13 +46,14 @@ def place_table(
 
     Means are weighted with the exact share of each cell under the place. A cell without a value
     does not count; a place without any has NULL. ``lst_sd_c`` takes the errors of a place's cells
-    as one, an upper bound. ``hot_share`` is the share of the place's area in hot zones.
+    as one, an upper bound. ``hot_share`` is the share of the place's area in hot zones; where
+    numbers of people are given, that share of them is taken as exposed.
 
     Parameters
     ----------
     places
-        ``place_id, name, kind`` and geometry, in the metric CRS of the grid. Points and lines
-        stand for the ground within 50 m.
+        ``place_id, name, kind``, as far as known `PEOPLE`, and geometry, in the metric CRS of the
+        grid. Points and lines stand for the ground within 50 m.
     fields
         Fields on the grid, as in `heliopolis.heat.zones.zone_table`.
     zones
@@ -64,7 +68,8 @@ def place_table(
     """
     ground = _ground(places.geometry)
     covered = coverage(ground, shape, affine)
-    table = places[["place_id", "name", "kind", places.geometry.name]].reset_index(drop=True)
+    kept = [name for name in (*_NAMES, *PEOPLE) if name in places.columns]
+    table = places[[*kept, places.geometry.name]].reset_index(drop=True)
     area_m2 = ground.area.to_numpy()
     table["area_m2"] = area_m2
     for column, source in _MEANS.items():
@@ -81,6 +86,11 @@ def place_table(
     measured = np.isfinite(table["lst_mean_c"]) & (area_m2 > 0)
     share = inside / np.where(area_m2 > 0, area_m2, 1.0)
     table["hot_share"] = np.where(measured, np.clip(share, 0.0, 1.0), np.nan)
+    for name in PEOPLE:
+        if name in table.columns:
+            number = pd.to_numeric(table[name], errors="coerce")
+            table[name] = number
+            table[f"{name}_hot"] = number * table["hot_share"]
     return rank_in_kind(table)
 
 

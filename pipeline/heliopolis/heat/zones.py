@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,25 +9,16 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shapely
 from affine import Affine
 from scipy import ndimage
-from shapely.geometry.base import BaseGeometry
 
-from heliopolis.heat.cells import disc_mean
-from heliopolis.heat.hotspots import HotSpots, confidence, two_sided_p
+from heliopolis.heat.hotspots import confidence
 from heliopolis.heat.outlines import outlines
+from heliopolis.heat.zone_ids import zone_ids
 
 Array = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.int32]
 
-#: Cells of one zone touch by an edge or a corner.
-_EIGHT = np.ones((3, 3), dtype=bool)
-#: A zone reaches this part of the neighbourhood's radius beyond its significant core: two
-#: neighbourhoods half a radius apart have two thirds of their ground in common.
-REACH_RADII = 0.5
-#: Position-derived identifiers are rounded to this length [m], so that they outlive small changes.
-ID_STEP_M = 500.0
 #: Share of each part in the priority, and the value at which the part is full.
 WEIGHTS = {"anomaly": 0.4, "area": 0.2, "persistence": 0.2, "plantable": 0.2}
 FULL_ANOMALY_K, FULL_PLANTABLE_SHARE = 10.0, 0.5
@@ -50,6 +40,8 @@ _MEANS = {
     "built_share": "built",
     "water_share": "water",
     "vegetation_share": "vegetation",
+    "bare_share": "bare",
+    "tree_share": "forest",
     "effective_resolution_m": "effective_resolution_m",
 }
 _MAXIMA = {"lst_max_c": "lst_c", "anomaly_max_c": "anomaly_c"}
@@ -60,116 +52,6 @@ _AREAS = {"plantable_m2": "plantable", "roof_m2": "roof"}
 #: band 10 at 305 K and 18 to 24 mm of water vapour. 0.01 is the order of the error of the ASTER
 #: emissivities behind the product, Hulley et al. (2015), doi:10.1002/2015GL065564.
 EMISSIVITY_CONTRAST_K = 0.69
-
-
-def zone_labels(
-    field: Array,
-    z: Array,
-    *,
-    critical_z: float,
-    threshold: float,
-    cell_m: float,
-    detail_m: float,
-    reach_m: float,
-    min_area_m2: float,
-) -> Labels:
-    """Label the hot zones of a field.
-
-    A zone has a core of cells whose neighbourhood is significantly hot and that are hot
-    themselves, seen at the detail that the field resolves. Gi* alone would widen every zone by
-    its neighbourhood, and blunt its edge: so cells that are hot themselves and connected to the
-    core belong to the zone too, up to a distance at which their neighbourhoods are still mostly
-    the same. Gaps within a zone that are smaller than the detail are closed, unless they hold
-    unknown cells or water.
-
-    Parameters
-    ----------
-    field
-        Fine field, dims (y, x); NaN is never part of a zone: unknown, outside, water.
-    z
-        Effective Gi* z-score on the grid of ``field``.
-    critical_z
-        Smallest significant z-score.
-    threshold
-        Smallest value of the field, averaged over ``detail_m``, in a zone.
-    cell_m
-        Cell size of ``field`` [m].
-    detail_m
-        Smallest detail that the field resolves [m].
-    reach_m
-        How far a zone reaches beyond its core [m].
-    min_area_m2
-        Smaller zones are left out [m2].
-
-    Returns
-    -------
-    ndarray
-        int32 labels 1..n, dims (y, x), numbered from the north-west; 0 outside.
-    """
-    known = np.isfinite(field)
-    if not known.any() or not math.isfinite(critical_z):
-        return np.zeros(field.shape, dtype="int32")
-    with np.errstate(invalid="ignore"):
-        itself = known & (disc_mean(field, detail_m / 2.0 / cell_m) >= threshold)
-        core = itself & (z >= critical_z)
-    hot = _grown(core, itself, reach_m / cell_m)
-    hot |= _small_gaps(hot, known, max_cells=(detail_m / cell_m) ** 2)
-    labels, count = ndimage.label(hot, structure=_EIGHT)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    keep = sizes * cell_m**2 >= min_area_m2
-    keep[0] = False
-    number = np.where(keep, np.cumsum(keep), 0).astype("int32")
-    return np.asarray(number[labels])
-
-
-def _grown(
-    core: npt.NDArray[np.bool_], itself: npt.NDArray[np.bool_], reach: float
-) -> npt.NDArray[np.bool_]:
-    """Hot cells connected to the core and within ``reach`` [cells] of it."""
-    if not core.any():
-        return core
-    labels, _ = ndimage.label(
-        itself & (ndimage.distance_transform_edt(~core) <= reach), structure=_EIGHT
-    )
-    return np.asarray(core | np.isin(labels, np.unique(labels[core])) & (labels > 0))
-
-
-def core_statistics(
-    spots: HotSpots, gi_z: Array, z_effective: Array, alpha: float
-) -> dict[str, Array]:
-    """Fields ``gi_z, p_value, q_value`` of the significant cores, NaN elsewhere.
-
-    Parameters
-    ----------
-    spots
-        Statistics of the cells.
-    gi_z, z_effective
-        Its scores on the grid of the zones.
-    alpha
-        False discovery rate of the zones.
-    """
-    with np.errstate(invalid="ignore"):
-        core = z_effective >= spots.critical_z(alpha)
-    values = {
-        "gi_z": gi_z,
-        "p_value": two_sided_p(z_effective),
-        "q_value": spots.q_at(z_effective),
-    }
-    return {name: np.where(core, field, np.nan) for name, field in values.items()}
-
-
-def _small_gaps(
-    hot: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], max_cells: float
-) -> npt.NDArray[np.bool_]:
-    """Gaps of known cells, at most ``max_cells`` large, wholly within hot cells."""
-    gaps, count = ndimage.label(~hot)
-    size = np.bincount(gaps.ravel(), minlength=count + 1)
-    unknown = np.bincount(gaps.ravel(), weights=~known.ravel(), minlength=count + 1)
-    small = (size <= max_cells) & (unknown == 0)
-    edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
-    small[edge] = False
-    small[0] = False
-    return np.asarray(small[gaps])
 
 
 def zone_table(
@@ -185,11 +67,11 @@ def zone_table(
     Parameters
     ----------
     labels
-        From `zone_labels`, dims (y, x).
+        From `heliopolis.heat.zone_labels`, dims (y, x).
     fields
         Fields on the same grid, as far as known: ``lst_c, lst_sd_c, anomaly_c, gi_z, p_value,
         q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, built, water,
-        vegetation, plantable, roof`` (the last six are shares or indices, 0..1 or -1..1).
+        vegetation, bare, plantable, roof`` (the last seven are shares or indices, 0..1 or -1..1).
     affine, crs
         Transform of the grid and its metric CRS.
     previous
@@ -199,10 +81,11 @@ def zone_table(
     -------
     GeoDataFrame
         One row for each zone, by rank; every column of the layer ``hot_zones``, NULL where the
-        field is not known. ``lst_sd_c`` takes the errors of a zone's cells as one (an upper
-        bound); ``anomaly_sd_c`` is described at `anomaly_sd`. ``gi_z``, ``p_value`` and
-        ``q_value`` are means over the zone's significant core (see `core_statistics`), and
-        ``confidence`` follows from that mean q.
+        field is not known, and its ``label``. ``lst_sd_c`` takes the errors of a zone's cells as
+        one (an upper bound); ``anomaly_sd_c`` is described at `anomaly_sd`. ``gi_z``,
+        ``p_value`` and ``q_value`` are means over the zone's significant core (see
+        `heliopolis.heat.zone_labels.core_statistics`), and ``confidence`` follows from that
+        mean q.
     """
     count = int(labels.max(initial=0))
     index = np.arange(1, count + 1)
@@ -230,6 +113,7 @@ def zone_table(
     )  # fmt: skip
     table = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(shapes, dtype="geometry"), crs=crs)
     table.insert(0, "zone_id", pd.Series(zone_ids(shapes, previous), dtype="object"))
+    table["label"] = index
     table = table.sort_values(
         ["priority", "anomaly_mean_c", "zone_id"], ascending=[False, False, True], ignore_index=True
     )
@@ -300,60 +184,3 @@ def priority(anomaly_k: Array, area_m2: Array, persistence: Array, plantable_m2:
         score += np.where(known, WEIGHTS[name] * np.clip(part, 0.0, 1.0), 0.0)
         weight += np.where(known, WEIGHTS[name], 0.0)
     return np.where(np.isfinite(parts["anomaly"]), np.round(100.0 * score / weight, 6), np.nan)
-
-
-def zone_ids(
-    shapes: list[BaseGeometry],
-    previous: gpd.GeoDataFrame | None = None,
-    *,
-    min_iou: float = 0.3,
-) -> list[str]:
-    """Stable identifiers of zones.
-
-    A zone keeps the identifier of the previous zone that it overlaps best, if intersection over
-    union is at least ``min_iou``. Otherwise the identifier tells the position of the centroid in
-    steps of 500 m, ``hz-e<column>-n<row>``, with ``-2``, ``-3``... for further, smaller
-    zones at the same place.
-    """
-    ids: list[str | None] = [None] * len(shapes)
-    taken: set[str] = set()
-    if previous is not None and len(previous):
-        for position, name in _matches(shapes, previous, min_iou):
-            if ids[position] is None and name not in taken:
-                ids[position] = name
-                taken.add(name)
-        taken |= {str(name) for name in previous["zone_id"]}
-    order = sorted(range(len(shapes)), key=lambda i: (-shapes[i].area, *shapes[i].bounds))
-    for position in order:
-        if ids[position] is None:
-            ids[position] = _free(_place_name(shapes[position]), taken)
-            taken.add(str(ids[position]))
-    return [str(one) for one in ids]
-
-
-def _matches(
-    shapes: list[BaseGeometry], previous: gpd.GeoDataFrame, min_iou: float
-) -> list[tuple[int, str]]:
-    """Pairs of zone and previous identifier, best overlap first."""
-    old = np.asarray(previous.geometry.array)
-    names = [str(name) for name in previous["zone_id"]]
-    found = []
-    for here, there in shapely.STRtree(old).query(shapes, predicate="intersects").T:
-        common = shapes[here].intersection(old[there]).area
-        iou = common / (shapes[here].area + old[there].area - common)
-        if iou >= min_iou:
-            found.append((-iou, names[there], int(here)))
-    return [(here, name) for _, name, here in sorted(found)]
-
-
-def _place_name(shape: BaseGeometry) -> str:
-    x, y = shape.centroid.x, shape.centroid.y
-    return f"hz-e{math.floor(x / ID_STEP_M)}-n{math.floor(y / ID_STEP_M)}"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, made = 1, name
-    while made in taken:
-        number += 1
-        made = f"{name}-{number}"
-    return made

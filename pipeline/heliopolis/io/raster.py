@@ -224,8 +224,9 @@ def _write_stripes(sink: Any, dataset: xr.Dataset, grid: GeoBox, nodata: float) 
 
     A stripe is as high as the arrays' chunks, so that none of them is computed twice.
     """
-    chunks = dataset.chunks.get(dataset.odc.spatial_dims[0], (_BLOCK,))
-    step = -(-max(chunks) // _BLOCK) * _BLOCK
+    down = dataset.odc.spatial_dims[0]
+    heights = [max(array.chunksizes.get(down, (_BLOCK,))) for array in dataset.data_vars.values()]
+    step = -(-max(heights) // _BLOCK) * _BLOCK
     for top in range(0, grid.height, step):
         rows = slice(top, min(top + step, grid.height))
         window = Window(0, top, grid.width, rows.stop - rows.start)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,23 @@ import pandas as pd
 import shapely
 from odc.geo.geobox import GeoBox
 
-from heliopolis.config import Footprints, Heat, Places
+from heliopolis.config import Footprints, Heat, Places, expand
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.grid import zoom_factor
-from heliopolis.heat import hotspots, suhi
+from heliopolis.heat import suhi
+from heliopolis.heat.actions import action_table, explain, told_drivers, with_cooling
 from heliopolis.heat.cell_table import cell_table
-from heliopolis.heat.cells import block_mean, spread_linear
+from heliopolis.heat.cells import disc_mean
 from heliopolis.heat.coverage import coverage
 from heliopolis.heat.greening import plantable_share, vegetation_share
 from heliopolis.heat.places import empty_places, place_table
-from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
+from heliopolis.heat.zone_ids import sub_zone_labels, zone_ids
+from heliopolis.heat.zone_labels import HotGround, hot_ground
+from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import band_names, raster_grid, read_onto
-from heliopolis.io.vector import read_layer
+from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.steps.heat_island import heat_island
 
 Array = npt.NDArray[np.floating[Any]]
 #: Beyond this distance from the hull of the footprints [m] nothing is known of roofs: a cadastre
@@ -35,8 +40,6 @@ Array = npt.NDArray[np.floating[Any]]
 SURVEY_MARGIN_M = 250.0
 Fields = dict[str, Array | None]
 
-#: A heat cell counts where at least this share of it is known land inside the study area.
-MIN_CELL_SHARE = 0.5
 #: A pixel with more water than this is water.
 WATER = 0.5
 _LST_BANDS = {
@@ -54,7 +57,13 @@ _OPTICAL_BANDS = {
     "built": ("built", "class_built"),
     "water": ("water", "class_water"),
     "farmland": ("class_field",),
+    "forest": ("class_forest",),
 }
+SUB_ZONE_FIELDS = (
+    "sub_zone_id", "zone_id", "rank", "area_m2", "lst_mean_c", "lst_max_c", "lst_sd_c",
+    "anomaly_mean_c", "anomaly_sd_c", "ndvi_mean", "built_share", "vegetation_share",
+    "plantable_m2",
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +76,7 @@ def hot_zones(
     footprints: Path | None,
     hot_zones: Path,
     options: dict[str, Any],
+    lsts: list[Path] | None = None,
 ) -> None:
     """Find the hot zones of the study area and rank its places.
 
@@ -84,10 +94,14 @@ def hot_zones(
     footprints
         Building footprints; without them it is not known what could be planted.
     hot_zones
-        GeoPackage to write: ``hot_zones, heat_cells, places, study_area``.
+        GeoPackage to write: ``hot_zones, hot_sub_zones, heat_actions, heat_cells, places,
+        study_area``. Outlines are kept in ``work/zones_before.gpkg`` beside it, for the
+        identifiers of the next run.
     options
         Sections ``heat``, ``places``, ``report``, and ``provenance``; optionally ``footprints``,
         and ``previous``, an earlier result whose zone identifiers are kept.
+    lsts
+        Temperature of each date; with them the heat island of each date is told in the record.
 
     Raises
     ------
@@ -101,39 +115,37 @@ def hot_zones(
     _mask(fields, area, grid)
     _add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))
-    fields |= found.core
-    previous = _previous(options, grid)
+    fields |= found.core(heat.alpha)
+    previous = _previous(options, hot_zones, grid)
     zones = zone_table(
-        found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous
+        found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous.get("zones")
     )
+    land = {name: _land(field, fields) for name, field in fields.items()}
+    ground = explain(land, factor=found.factor, pixel_m=abs(grid.resolution.x))
+    actions = action_table(
+        zones, fields, ground, _costs(heat), found.labels, abs(grid.resolution.x)
+    )
+    zones = with_cooling(zones, actions)
+    parts = _sub_zones(found, fields, zones, grid, previous.get("sub_zones"))
     cells = cell_table(
-        found.spots,
-        {name: _land(field, fields) for name, field in fields.items()},
-        zones,
-        factor=found.factor,
-        affine=grid.affine,
-        crs=str(grid.crs),
+        found.spots, land, zones, factor=found.factor, affine=grid.affine, crs=str(grid.crs)
     )
     ranked = _places(places, options, fields, zones, area, grid)
-    shown = _study_area(area, options)
-    layers = {"hot_zones": zones, "heat_cells": cells, "places": ranked, "study_area": shown}
-    method = _method(found, heat, fields, grid)
+    layers = {
+        "hot_zones": zones.drop(columns="label"),
+        "hot_sub_zones": parts,
+        "heat_actions": actions,
+        "heat_cells": cells,
+        "places": ranked,
+        "study_area": _study_area(area, options),
+    }
+    method = _method(found, heat, fields, grid) | told_drivers(ground)
+    method |= heat_island(lsts or [], fields, heat, grid, method["effective_resolution_m"])
     provenance = {**(options.get("provenance") or {}), "hot_zones": method}
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)
+    _remember(hot_zones, zones, parts)
     _log.info("%d hot zones, %d places", len(zones), len(ranked))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Hot-spot statistics on the cells, and zone labels on the fine grid."""
-
-    spots: hotspots.HotSpots
-    labels: npt.NDArray[np.int32]
-    core: dict[str, Array]
-    factor: int
-    detail_m: float
-    threshold_k: float
 
 
 def _fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
@@ -196,7 +208,7 @@ def _add_ground(
     fields: Fields, footprints: Path | None, options: dict[str, Any], grid: GeoBox
 ) -> None:
     """Add the shares of vegetation, roofs and plantable ground, where they can be known."""
-    fields |= {"vegetation": None, "roof": None, "plantable": None}
+    fields |= {"vegetation": None, "roof": None, "plantable": None, "bare": None}
     if fields["ndvi"] is not None:
         fields["vegetation"] = vegetation_share(fields["ndvi"])
     if footprints is None:
@@ -214,12 +226,13 @@ def _add_ground(
     roof = np.where(outside.union_share() > 0.5, roof, np.nan)
     fields["roof"] = roof
     if fields["ndvi"] is not None:
+        fields["bare"] = plantable_share(fields["ndvi"], roof, water=fields["water"])
         fields["plantable"] = plantable_share(
             fields["ndvi"], roof, water=fields["water"], excluded=fields["farmland"]
         )
 
 
-def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
+def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> HotGround:
     """Hot-spot statistics of the land and the zones in it."""
     pixel_m = abs(grid.resolution.x)
     anomaly = _land(fields["anomaly_c"], fields)
@@ -229,32 +242,87 @@ def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> _Found:
             where=where,
             remedy="Check the boundary, the period and the cloud cover of the scenes",
         )
+    return hot_ground(
+        anomaly,
+        pixel_m=pixel_m,
+        factor=zoom_factor(grid, heat.cell_m),
+        distance_m=heat.distance_m,
+        resolution_m=_resolution_m(fields, pixel_m),
+        alpha=heat.alpha,
+        min_area_m2=heat.min_zone_m2,
+        least=heat.min_anomaly_k,
+    )
+
+
+def _resolution_m(fields: Fields, pixel_m: float) -> float:
+    """Smallest detail of the temperature [m]."""
     resolution = fields["effective_resolution_m"]
     known = None if resolution is None else resolution[np.isfinite(resolution)]
-    detail_m = max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
-    factor = zoom_factor(grid, heat.cell_m)
-    cells = block_mean(anomaly, factor, MIN_CELL_SHARE)
-    noise_m = hotspots.NOISE_RANGE_RESOLUTIONS * max(detail_m, heat.cell_m)
-    spots = hotspots.hot_spots(cells, heat.cell_m, max(heat.distance_m, detail_m), noise_m)
-    threshold = max(heat.min_anomaly_k, spots.mean + spots.sd)
-    gi_z, z = (spread_linear(one, factor, anomaly.shape) for one in (spots.gi_z, spots.z_effective))
-    labels = zone_labels(
-        anomaly,
-        z,
-        critical_z=spots.critical_z(heat.alpha),
-        threshold=threshold,
-        cell_m=pixel_m,
-        detail_m=max(detail_m, heat.cell_m),
-        reach_m=REACH_RADII * spots.distance_m,
-        min_area_m2=heat.min_zone_m2,
+    return max(float(np.median(known)), pixel_m) if known is not None and known.size else 100.0
+
+
+def _previous(options: dict[str, Any], target: Path, grid: GeoBox) -> dict[str, gpd.GeoDataFrame]:
+    """Zones and their parts of the result that ``previous`` names, or of the run before."""
+    given = options.get("previous")
+    if given:
+        return {"zones": read_layer(Path(given), "hot_zones", crs=str(grid.crs))}
+    before = _before(target)
+    if not before.exists():
+        return {}
+    return {name: read_layer(before, name, crs=str(grid.crs)) for name in ("zones", "sub_zones")}
+
+
+def _before(target: Path) -> Path:
+    """Where the outlines are kept for the next run, which begins by removing its own result."""
+    return target.parent / "work" / "zones_before.gpkg"
+
+
+def _remember(target: Path, zones: gpd.GeoDataFrame, parts: gpd.GeoDataFrame) -> None:
+    kept = {
+        "zones": zones[["zone_id", "geometry"]],
+        "sub_zones": parts[["sub_zone_id", "geometry"]],
+    }
+    write_layers(_before(target), kept)
+
+
+def _sub_zones(
+    found: HotGround,
+    fields: Fields,
+    zones: gpd.GeoDataFrame,
+    grid: GeoBox,
+    previous: gpd.GeoDataFrame | None,
+) -> gpd.GeoDataFrame:
+    """Parts of the large zones, around their hot centres."""
+    pixel_m = abs(grid.resolution.x)
+    anomaly = _land(fields["anomaly_c"], fields)
+    assert anomaly is not None
+    level = disc_mean(anomaly, found.spots.distance_m / pixel_m)
+    labels, owners = sub_zone_labels(
+        found.labels, level, cell_m=pixel_m, spacing_m=2.0 * found.spots.distance_m
     )
-    core = core_statistics(spots, gi_z, z, heat.alpha)
-    return _Found(spots, labels, core, factor, detail_m, threshold)
+    table = zone_table(labels, fields, affine=grid.affine, crs=str(grid.crs))
+    names = dict(zip(zones["label"], zones["zone_id"], strict=True))
+    table["zone_id"] = [names[owners[label - 1]] for label in table["label"]]
+    shapes = list(table.geometry)
+    table["sub_zone_id"] = zone_ids(shapes, previous, column="sub_zone_id", prefix="part")
+    return table[[*SUB_ZONE_FIELDS, table.geometry.name]]
 
 
-def _previous(options: dict[str, Any], grid: GeoBox) -> gpd.GeoDataFrame | None:
-    path = options.get("previous")
-    return read_layer(Path(path), "hot_zones", crs=str(grid.crs)) if path else None
+def _costs(heat: Heat) -> pd.DataFrame:
+    """The declared costs and weights of actions, or the user's own."""
+    own = files("heliopolis.heat").joinpath("action_table.csv").read_text(encoding="utf-8")
+    table = pd.read_csv(StringIO(own))
+    if heat.action_table is None:
+        return table
+    given = pd.read_csv(expand([heat.action_table], "heat.action_table")[0])
+    missing = [name for name in table.columns if name not in given.columns]
+    if missing:
+        raise InputError(
+            "the table of actions has no column " + ", ".join(missing),
+            where=heat.action_table,
+            remedy="Copy heliopolis/heat/action_table.csv and change its numbers",
+        )
+    return given
 
 
 def _places(
@@ -297,6 +365,10 @@ def _read_places(path: Path, section: Places, grid: GeoBox) -> gpd.GeoDataFrame:
         columns["kind"] = _column(table, section.kind_field, path)
     else:
         columns["kind"] = None
+    people = {"people": section.people_field, "people_over_65": section.over_65_field,
+              "people_under_6": section.under_6_field}  # fmt: skip
+    for name, field in people.items():
+        columns[name] = np.nan if field is None else _column(table, field, path)
     return gpd.GeoDataFrame(columns, geometry=table.geometry, crs=table.crs)
 
 
@@ -320,7 +392,7 @@ def _study_area(area: gpd.GeoDataFrame, options: dict[str, Any]) -> gpd.GeoDataF
     return gpd.GeoDataFrame(columns, geometry=[union], crs=area.crs)
 
 
-def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str, Any]:
+def _method(found: HotGround, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str, Any]:
     """What was done, and the area's heat island, for the provenance; plain JSON types."""
     spots = found.spots
     told: dict[str, Any] = {
@@ -331,8 +403,11 @@ def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str
         "distance_m": spots.distance_m,
         "n_cells": int(np.isfinite(spots.gi_z).sum()),
         "variance_inflation": spots.inflation,
-        "effective_resolution_m": found.detail_m,
-        "threshold_anomaly_k": found.threshold_k,
+        "null_field": spots.null,
+        "departure_from_random_field_p": spots.departure_p,
+        "effective_resolution_m": _resolution_m(fields, abs(grid.resolution.x)),
+        "threshold_anomaly_k": found.threshold,
+        "averaged_over_m": found.support_m,
         "min_zone_m2": heat.min_zone_m2,
     }
     lst, sd, anomaly = fields["lst_c"], fields["lst_sd_c"], _land(fields["anomaly_c"], fields)
@@ -341,7 +416,7 @@ def _method(found: _Found, heat: Heat, fields: Fields, grid: GeoBox) -> dict[str
         land = np.isfinite(anomaly)
         island = suhi.intensity(
             lst, sd, land & (built > 0.5), land & (green > 0.9) & (built <= 0.5),
-            cell_m=abs(grid.resolution.x), effective_resolution_m=found.detail_m,
+            cell_m=abs(grid.resolution.x), effective_resolution_m=told["effective_resolution_m"],
         )  # fmt: skip
         told["heat_island_built_over_vegetation_k"] = island.intensity_k
         told["heat_island_sd_k"] = island.sd_k

@@ -15,8 +15,10 @@ from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import metric_crs
+from heliopolis.heat.cells import disc_mean
 from heliopolis.heat.hotspots import HotSpots, confidence, hot_spots
-from heliopolis.heat.zones import REACH_RADII, core_statistics, zone_labels, zone_table
+from heliopolis.heat.zone_labels import REACH_RADII, core_statistics, zone_labels
+from heliopolis.heat.zones import zone_table
 from heliopolis.io.raster import band_names, raster_grid, read_raster
 from heliopolis.io.vector import write_layers
 
@@ -60,7 +62,8 @@ def hotspot_files(
     out
         GeoPackage to write, layer ``hot_zones``: ``zone_id, rank, area_m2, value_mean,
         value_max, anomaly_mean`` (over the mean of the raster)``, gi_z, p_value, q_value,
-        confidence, n_cells``. Without a zone the layer is empty.
+        confidence, n_cells``; and ``cold_zones``, the same for low values, with ``value_min``.
+        Without a zone a layer is empty.
     cells
         GeoPackage to write, layer ``heat_cells``: one square for each valid cell, with ``cell_id,
         value, gi_z, p_value, q_value, confidence`` (negative for cold spots).
@@ -76,7 +79,7 @@ def hotspot_files(
     Returns
     -------
     dict
-        ``n_zones, n_cells, distance_m, variance_inflation``.
+        ``n_zones, n_cold_zones, n_cells, distance_m, variance_inflation``.
     """
     grid = _square_grid(raster)
     names = band_names(raster)
@@ -97,11 +100,16 @@ def hotspot_files(
         )
     spots = hot_spots(values, cell_m, reach)
     zones = _zones(values, spots, grid, alpha, min_area_m2)
-    write_layers(out, {"hot_zones": zones})
+    cold = _zones(-values, spots.mirrored(), grid, alpha, min_area_m2)
+    cold = cold.rename(columns={"value_max": "value_min"})
+    for name in ("value_mean", "value_min", "anomaly_mean", "gi_z"):
+        cold[name] = -cold[name]
+    write_layers(out, {"hot_zones": zones, "cold_zones": cold})
     if cells is not None:
         write_layers(cells, {"heat_cells": _cells(values, spots, grid)})
     return {
         "n_zones": len(zones),
+        "n_cold_zones": len(cold),
         "n_cells": int(np.isfinite(values).sum()),
         "distance_m": reach,
         "variance_inflation": spots.inflation,
@@ -127,7 +135,7 @@ def _zones(
 ) -> gpd.GeoDataFrame:
     cell_m = abs(grid.resolution.x)
     labels = zone_labels(
-        values,
+        disc_mean(values, DETAIL_CELLS / 2.0),
         spots.z_effective,
         critical_z=spots.critical_z(alpha),
         threshold=spots.mean + spots.sd,

@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter
 from scipy.stats import false_discovery_control, norm
 
+from heliopolis.heat import false_discoveries, neighbourhoods
 from heliopolis.heat.hotspots import (
     benjamini_hochberg,
     confidence,
-    disc,
     getis_ord,
     hot_spots,
-    variance_inflation,
 )
+from heliopolis.heat.neighbourhoods import disc, neighbourhood_means
+from heliopolis.heat.null_field import field_null, noise_null
 
 
 def holed(seed: int, shape: tuple[int, int] = (17, 23), share: float = 0.15) -> np.ndarray:
@@ -48,6 +49,39 @@ def test_gi_star_by_hand() -> None:
     sd = np.sqrt(((field - 3.0) ** 2).mean())
     assert np.isnan(z[0, 1])
     assert z[0, 2] == pytest.approx((8 - 6) / (sd * np.sqrt((3 * 2 - 4) / 2)))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.sampled_from([1.0, 1.5, 2.0, 4.3, 20.0]),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_neighbourhoods_equal_a_sum_over_pairs(
+    rows: int, cols: int, radius: float, seed: int
+) -> None:
+    field = holed(seed, (rows, cols), 0.3)
+    y, x = np.nonzero(np.isfinite(field))
+    near = np.hypot(y[:, None] - y, x[:, None] - x) <= radius + 1e-9
+    mean, count = neighbourhood_means(field, radius)
+    assert (count[y, x] == near.sum(axis=1)).all()
+    assert np.allclose(mean[y, x], near @ field[y, x] / near.sum(axis=1), rtol=1e-12)
+    assert np.isnan(mean[np.isnan(field)]).all()
+
+
+def test_large_rasters_give_the_same_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, x = np.mgrid[:200, :150]
+    field = (holed(8, (200, 150)) + 6.0 * (np.hypot(y - 90, x - 70) < 9)).astype("f4")
+    small = hot_spots(field, 100.0, 300.0)
+    for module in (neighbourhoods, false_discoveries):
+        monkeypatch.setattr(module, "DOUBLE_UP_TO", 1000)
+    large = hot_spots(field, 100.0, 300.0)
+    assert large.gi_z.dtype == large.q_value.dtype == np.dtype("float32")
+    assert np.allclose(large.gi_z, small.gi_z, atol=2e-6, equal_nan=True)
+    assert np.allclose(large.p_value, small.p_value, atol=1e-6, equal_nan=True)
+    known = np.isfinite(large.p_value)
+    assert np.allclose(
+        large.q_value[known], false_discovery_control(large.p_value[known].astype("f8")), rtol=1e-6
+    )
 
 
 def test_neighbourhood_larger_than_the_field() -> None:
@@ -115,13 +149,15 @@ def test_planted_hot_and_cold_spots_are_found() -> None:
     assert ((spots.q_value <= 0.05) & (spots.gi_z < 0))[cold].mean() > 0.9
 
 
-@pytest.mark.parametrize("blur", [0.0, 1.0, 2.0])
-def test_correlated_noise_is_rarely_hot(blur: float) -> None:
+@pytest.mark.parametrize(
+    ("blur", "noise_range_m"), [(0.0, None), (1.0, None), (2.0, None), (6.0, None), (4.0, 450.0)]
+)
+def test_correlated_noise_is_rarely_hot(blur: float, noise_range_m: float | None) -> None:
     """The rate of fields with any discovery stays near the false discovery rate."""
     naive = found = 0
     for seed in range(20):
-        noise = gaussian_filter(np.random.default_rng(seed).standard_normal((80, 80)), blur)
-        spots = hot_spots(noise, 100.0, 300.0)
+        noise = gaussian_filter(np.random.default_rng(seed).standard_normal((60, 60)), blur)
+        spots = hot_spots(noise, 100.0, 300.0, noise_range_m)
         found += bool((spots.q_value <= 0.05).any())
         plain = benjamini_hochberg(2 * norm.sf(np.abs(spots.gi_z)))
         naive += bool((plain <= 0.05).any())
@@ -129,16 +165,24 @@ def test_correlated_noise_is_rarely_hot(blur: float) -> None:
     assert naive == 20 or blur == 0.0
 
 
-def test_inflation_of_white_noise_is_about_one_and_of_blurred_noise_as_computed() -> None:
+def test_variance_of_a_neighbourhood_is_that_of_its_covariance() -> None:
     rng = np.random.default_rng(6)
     white = rng.standard_normal((300, 300))
-    assert variance_inflation(white, 1.0, 3.0, 8.0) == pytest.approx(1.0, abs=0.15)
+    for null in (field_null([white], 3.0), noise_null([white], 3.0, 8.0, 0.0)):
+        assert null.inflation == pytest.approx(1.0, abs=0.15)
     blurred = gaussian_filter(white, 1.0, mode="wrap", truncate=8)
     kernel = disc(3.0)
     cells = np.argwhere(kernel > 0)
     lag2 = ((cells[:, None] - cells[None]) ** 2).sum(axis=2)
     expected = np.exp(-lag2 / 4.0).sum() / kernel.sum()  # correlation of noise blurred by 1 cell
-    assert variance_inflation(blurred, 1.0, 3.0, 8.0) == pytest.approx(expected, rel=0.1)
+    for null in (field_null([blurred], 3.0), noise_null([blurred], 3.0, 8.0, 0.0)):
+        assert null.inflation == pytest.approx(expected, rel=0.1)
+    null = field_null([blurred], 3.0)
+    means, members = neighbourhood_means(blurred, 3.0)
+    scaled = (means - null.mean) / null.sd_of(members)
+    assert scaled.std() == pytest.approx(1.0, abs=0.05)
+    edge = np.r_[scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]]
+    assert 0.8 < edge.std() < 1.15
 
 
 def test_q_between_cells_follows_the_cells() -> None:

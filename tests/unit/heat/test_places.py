@@ -56,7 +56,10 @@ def test_places_are_ranked_among_their_like() -> None:
     x = np.tile(np.arange(6.0), (4, 1))
     fields = {"lst_c": 30 + x, "lst_sd_c": np.ones(SHAPE), "anomaly_c": x, "ndvi": None}
     zones = gpd.GeoDataFrame(geometry=[shapely.box(30, 0, 60, 40)], crs=CRS)
-    made = place_table(places(), fields, zones, affine=AFFINE, shape=SHAPE)
+    given = places().assign(people=[10, 20, 30, 40, None])
+    made = place_table(given, fields, zones, affine=AFFINE, shape=SHAPE)
+    assert made["people_hot"].tolist()[:3] == pytest.approx([0.0, 10.0, 30.0])
+    assert made["people_hot"].isna().tolist()[3:] == [True, True]
     assert made["anomaly_mean_c"].tolist()[:3] == [0.5, 2.5, 4.5]
     assert made["hot_share"].tolist()[:3] == pytest.approx([0.0, 0.5, 1.0])
     assert made["rank_in_kind"].tolist()[:3] == [2, 1, 1]

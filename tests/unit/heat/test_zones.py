@@ -8,8 +8,11 @@ from affine import Affine
 from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
+from heliopolis.heat.cells import disc_mean
 from heliopolis.heat.outlines import outlines
-from heliopolis.heat.zones import EMISSIVITY_CONTRAST_K, priority, zone_ids, zone_labels, zone_table
+from heliopolis.heat.zone_ids import zone_ids
+from heliopolis.heat.zone_labels import zone_labels
+from heliopolis.heat.zones import EMISSIVITY_CONTRAST_K, priority, zone_table
 
 CRS = "EPSG:32632"
 AFFINE = Affine(10.0, 0.0, 400_000.0, 0.0, -10.0, 5_700_000.0)
@@ -26,7 +29,8 @@ def label(field: np.ndarray, **given: float) -> np.ndarray:
         "critical_z": 3.0, "threshold": 2.0, "cell_m": 10.0, "detail_m": 10.0, "reach_m": 0.0,
         "min_area_m2": 0.0,
     }  # fmt: skip
-    return zone_labels(field, field, **(settings | given))
+    level = disc_mean(field, (settings | given)["detail_m"] / 20.0)
+    return zone_labels(level, field, **(settings | given))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

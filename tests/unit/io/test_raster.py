@@ -61,6 +61,15 @@ def test_lazy_equals_eager_and_computes_nothing_early(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_raster(tmp_path / "b.tif")["lst_c"], eager["lst_c"] + 1)
 
 
+def test_bands_of_different_chunks_are_written_together(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random(GRID.shape).astype("float32")
+    whole = wrap_xr(values, GRID)
+    bands = {"a": whole.chunk({"y": 64, "x": 64}), "b": whole.chunk({"y": 100, "x": 100})}
+    write_cog(tmp_path / "x.tif", xr.Dataset(bands | {"c": whole}))
+    back = read_raster(tmp_path / "x.tif")
+    assert all((back[name].to_numpy() == values).all() for name in "abc")
+
+
 @pytest.mark.parametrize("chunks", [None, 100, 333])
 def test_mosaic_equals_the_whole(tmp_path: Path, chunks: int | None) -> None:
     whole = field()

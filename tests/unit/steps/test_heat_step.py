@@ -166,6 +166,12 @@ def test_command_finds_a_planted_disc_and_writes_cells(tmp_path: Path) -> None:
     union = shapely.union_all(zones.geometry.to_numpy())
     assert union.intersection(HOT).area / union.union(HOT).area > 0.7
     assert zones["q_value"].max() <= 0.05
+    assert read_layer(tmp_path / "z.gpkg", "cold_zones").area.sum() <= 0.05 * zones.area.sum()
+    write(tmp_path / "y.tif", {"v": -values}, 100.0)
+    hotspot_files(tmp_path / "y.tif", tmp_path / "y.gpkg")
+    cold = read_layer(tmp_path / "y.gpkg", "cold_zones")
+    assert cold.geometry.geom_equals(zones.geometry).all()
+    assert np.allclose(cold[["value_min", "gi_z"]], -zones[["value_max", "gi_z"]])
     cells = read_layer(tmp_path / "c.gpkg", "heat_cells")
     assert len(cells) == told["n_cells"] == 60 * 60 - 25
     assert {"gi_z", "p_value", "q_value", "confidence"} <= set(cells.columns)
