@@ -36,7 +36,7 @@ def test_a_linear_field_is_recovered(linear_city):
     seen = coarse_of(truth)
     result = sharpen(seen, np.full(seen.shape, 0.5), predictors, COARSE, FINE)
     plain = sharpen(seen, np.full(seen.shape, 0.5), {}, COARSE, FINE)
-    assert result.method == "ridge"
+    assert result.method in ("ridge", "kernel")
     assert result.skill["skill_vs_smooth"] > 0.7
     assert rmse(result, truth) < 0.25 * rmse(plain, truth)
     assert 10.0 <= result.effective_resolution_m < 50.0
@@ -65,9 +65,9 @@ def test_noise_predictors_are_not_used(linear_city):
 
 def test_few_cells_are_only_interpolated(linear_city):
     truth, predictors = linear_city
-    seen = coarse_of(truth)[:8, :8]
-    small = {name: values[:80, :80] for name, values in predictors.items()}
-    result = sharpen(seen, np.zeros((8, 8)), small, COARSE[:8, :8], FINE[:80, :80])
+    seen = coarse_of(truth)[:6, :6]
+    small = {name: values[:60, :60] for name, values in predictors.items()}
+    result = sharpen(seen, np.zeros((6, 6)), small, COARSE[:6, :6], FINE[:60, :60])
     assert result.method == "smooth"
     assert result.skill["tested"]
 
