@@ -10,8 +10,9 @@ cells (town and country, valley and hill) are other slopes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Mask = NDArray[np.bool_]
 NAMES = ("ridge", "kernel", "boosting")
 #: Penalties that the ridge tries, over the number of cells.
 PENALTIES = np.logspace(-6, 1, 15)
+#: Local slopes and trees need as many cells.
+MIN_CELLS_LOCAL = 200
 #: Trees learn from at most this many cells, evenly spread over them.
 MAX_CELLS = 20_000
 #: Local slopes: weight of a neighbour falls off with this many cells (1 sigma) ...
@@ -52,6 +55,8 @@ class Model:
         Regression of what the slopes leave, or None.
     local
         Departures of the slopes (coarse y, x, predictor), or None.
+    prior
+        Evidence that holds them to zero [cells].
     """
 
     name: str
@@ -59,6 +64,7 @@ class Model:
     products: Array
     trees: Any | None = None
     local: Array | None = None
+    prior: float | None = None
 
     def of_cells(self, first: Array, second: Array) -> Array:
         """Prediction for coarse cells (y, x) from their moments, up to a constant."""
@@ -114,81 +120,136 @@ class Lesson:
         Means of the predictors (y, x, predictor).
     usable
         Cells that may be learnt from (y, x).
+    folds
+        Fold of each cell, from 0 (y, x).
     """
 
     target: Array
     features: Array
     first: Array
     usable: Mask
+    folds: NDArray[np.intp]
 
-    def learn(self, name: str, penalty: float, prior: float | None, cells: Mask) -> Model:
-        """A model from some of the cells.
+    def taught(self, penalties: dict[str, float], held: int | None) -> Iterator[Model]:
+        """The models, each global and with local slopes, from all cells but one fold.
 
         Parameters
         ----------
-        name
-            One of `NAMES`.
-        penalty
-            Of the ridge, over the number of cells.
-        prior
-            Evidence that holds local slopes to the global ones [cells]; None: no local slopes.
-        cells
-            Cells to learn from (y, x).
+        penalties
+            Of the ridge, over the number of cells, by the name of the model.
+        held
+            Fold that is left out; None: none.
         """
-        count = self.first.shape[-1]
-        x = self._matrix(name)[cells]
-        beta = ridge(x.T @ x, x.T @ self.target[cells], len(x), np.array([penalty]))[:, 0]
-        products = np.zeros(len(pairs(count)))
-        products[: len(beta) - count] = beta[count:]
-        model = Model(name, beta[:count], products)
-        if name == "boosting":
-            left = self.target[cells] - x @ beta
-            model = replace(model, trees=_trees(self.first[cells], left))
-        if prior is not None:
-            left_all = self.target - self._matrix(name) @ beta
-            model = replace(model, local=self._local(left_all, prior, cells))
-        return model
+        cells = self.usable if held is None else self.usable & (self.folds != held)
+        nearby = Nearby.of(self, cells) if self.usable.sum() >= MIN_CELLS_LOCAL else None
+        for name, penalty in penalties.items():
+            model = self._global(name, penalty, held, cells)
+            yield model
+            if nearby is not None and name != "boosting":
+                left = self.target - self._detail(model)
+                for prior in LOCAL_PRIORS:
+                    yield replace(model, local=nearby.slopes(left, prior), prior=prior)
 
-    def _matrix(self, name: str) -> Array:
-        return self.features if name == "kernel" else self.features[..., : self.first.shape[-1]]
+    def penalties(self) -> dict[str, float]:
+        """For each model, the penalty whose predictions of held-out folds are best."""
+        names = NAMES if self.usable.sum() >= MIN_CELLS_LOCAL else NAMES[:2]
+        return {name: self._penalty(self._size(name)) for name in names}
 
-    def penalty(self, name: str, folds: NDArray[np.intp]) -> float:
-        """Penalty whose predictions of held-out folds are best."""
-        x, y, fold = self._matrix(name)[self.usable], self.target[self.usable], folds[self.usable]
-        grams = [(x[fold == f].T @ x[fold == f], x[fold == f].T @ y[fold == f])
-                 for f in np.unique(fold)]  # fmt: skip
-        gram, moment = sum(g for g, _ in grams), sum(m for _, m in grams)
+    def _penalty(self, size: int) -> float:
         error = np.zeros(len(PENALTIES))
-        for (own, own_moment), f in zip(grams, np.unique(fold), strict=True):
-            n = int((fold != f).sum())
-            beta = ridge(gram - own, moment - own_moment, n, PENALTIES)
-            error += np.einsum("fp,fg,gp->p", beta, own, beta) - 2.0 * own_moment @ beta
+        for held in range(len(self._sums)):
+            own, own_moment, _ = self._sums[held]
+            gram, moment, n = self._gathered(held)
+            beta = ridge(gram[:size, :size], moment[:size], n, PENALTIES)
+            error += np.einsum("fp,fg,gp->p", beta, own[:size, :size], beta)
+            error -= 2.0 * own_moment[:size] @ beta
         return float(PENALTIES[int(np.argmin(error))])
 
-    def _local(self, left: Array, prior: float, cells: Mask) -> Array:
-        """Slopes of what the global slopes leave, from the cells around, held to zero.
+    def _size(self, name: str) -> int:
+        return self.features.shape[-1] if name == "kernel" else self.first.shape[-1]
 
-        Solved on every second cell and interpolated, which the smooth weights allow.
-        """
+    def _global(self, name: str, penalty: float, held: int | None, cells: Mask) -> Model:
+        count, size = self.first.shape[-1], self._size(name)
+        gram, moment, n = self._gathered(held)
+        beta = ridge(gram[:size, :size], moment[:size], n, np.array([penalty]))[:, 0]
+        products = np.zeros(self.features.shape[-1] - count)
+        products[: size - count] = beta[count:]
+        model = Model(name, beta[:count], products)
+        if name != "boosting":
+            return model
+        left = (self.target - self._detail(model))[cells]
+        return replace(model, trees=_trees(self.first[cells], left))
+
+    def _detail(self, model: Model) -> Array:
+        """Detail that the global slopes of a model give."""
         count = self.first.shape[-1]
-        x = np.where(cells[..., None], self.features[..., :count], 0.0)
-        variance = np.maximum((x[cells] ** 2).mean(axis=0), 1e-12)
-        shape = tuple(-(-n // _LATTICE) for n in left.shape)
-        gram = np.empty((*shape, count, count))
-        moment = np.empty((*shape, count, 1))
-        for i in range(count):
-            moment[..., i, 0] = _around(x[..., i] * np.where(cells, left, 0.0))
-            for j in range(i, count):
-                gram[..., i, j] = gram[..., j, i] = _around(x[..., i] * x[..., j])
-        gram[..., np.arange(count), np.arange(count)] += prior * variance
-        slopes = np.linalg.solve(gram, moment)[..., 0]
+        out = self.features[..., :count] @ model.slopes
+        return out + self.features[..., count:] @ model.products if model.products.any() else out
+
+    @cached_property
+    def _sums(self) -> list[tuple[Array, Array, int]]:
+        """Gram matrix, moments with the target and number of cells, of each fold."""
+        found = []
+        for fold in range(int(self.folds.max()) + 1):
+            cells = self.usable & (self.folds == fold)
+            x = self.features[cells]
+            found.append((x.T @ x, x.T @ self.target[cells], len(x)))
+        return found
+
+    def _gathered(self, held: int | None) -> tuple[Array, Array, int]:
+        """Sums over all folds but one."""
+        kept = [one for k, one in enumerate(self._sums) if k != held]
+        gram = np.sum([one[0] for one in kept], axis=0)
+        return gram, np.sum([one[1] for one in kept], axis=0), sum(one[2] for one in kept)
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """Neighbourhoods of a part of the cells, from which local slopes are learnt.
+
+    Sums are kept on every second cell and slopes interpolated, which the smooth weights allow.
+
+    Attributes
+    ----------
+    x
+        Detail of the predictors, 0 outside the part (y, x, predictor).
+    cells
+        The part (y, x).
+    gram
+        Weighted sums of products of ``x`` (lattice y, x, predictor, predictor).
+    """
+
+    x: Array
+    cells: Mask
+    gram: Array
+
+    @classmethod
+    def of(cls, lesson: Lesson, cells: Mask) -> Nearby:
+        """Neighbourhoods of ``cells``."""
+        count = lesson.first.shape[-1]
+        x = np.where(cells[..., None], lesson.features[..., :count], 0.0)
+        gram = np.empty((*(-(-n // _LATTICE) for n in cells.shape), count, count))
+        for i, j in pairs(count):
+            gram[..., i, j] = gram[..., j, i] = _around(x[..., i] * x[..., j])
+        return cls(x, cells, gram)
+
+    def slopes(self, left: Array, prior: float) -> Array:
+        """Slopes (y, x, predictor) of what the global ones leave, held to zero by a prior."""
+        count = self.x.shape[-1]
+        masked = np.where(self.cells, left, 0.0)
+        moment = np.stack([_around(self.x[..., i] * masked) for i in range(count)], axis=-1)
+        variance = np.maximum((self.x**2).sum(axis=(0, 1)) / self.cells.sum(), 1e-12)
+        found = np.linalg.solve(self.gram + np.diag(prior * variance), moment[..., None])[..., 0]
         at = np.meshgrid(*(np.arange(n) / _LATTICE for n in left.shape), indexing="ij")
-        return np.stack([ndimage.map_coordinates(slopes[..., i], at, order=1, mode="nearest")
+        return np.stack([ndimage.map_coordinates(found[..., i], at, order=1, mode="nearest")
                          for i in range(count)], axis=-1)  # fmt: skip
 
 
 def ridge(gram: Array, moment: Array, n: int, penalties: Array) -> Array:
     """Coefficients (feature, penalty) of ridge regressions of features of equal penalty."""
+    if len(penalties) == 1:
+        penalised = gram + n * float(penalties[0]) * np.eye(len(gram))
+        return np.asarray(np.linalg.solve(penalised, moment[:, None]))
     values, vectors = np.linalg.eigh(gram)
     turned = vectors.T @ moment
     scale = np.maximum(values, 0.0)[:, None] + n * penalties[None, :]

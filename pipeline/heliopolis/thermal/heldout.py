@@ -12,16 +12,14 @@ predicted detail's own growth towards finer scales, and `FADE`, by which skill i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from heliopolis.thermal.candidates import LOCAL_PRIORS, NAMES, Lesson, Model
+from heliopolis.thermal.candidates import Lesson, Model
 from heliopolis.thermal.conserve import Nesting, fill_gaps
 from heliopolis.thermal.moments import Moments
 
@@ -31,8 +29,8 @@ Mask = NDArray[np.bool_]
 MIN_GAIN = 0.98
 #: ... and when what it gains on smooth interpolation is this many standard errors above nothing.
 MIN_SIGNIFICANCE = 1.64
-#: Fewer valid coarse cells than this carry no regression; local slopes and trees need more.
-MIN_CELLS, MIN_CELLS_LOCAL = 48, 200
+#: Fewer valid coarse cells than this carry no regression.
+MIN_CELLS = 48
 #: Side of the squares of cells that are held out together.
 FOLD_CELLS = 4
 _FOLDS = 4
@@ -64,6 +62,8 @@ class Verdict:
     base_growth, error_growth
         The same one octave further up, divided into that here (finer over coarser); and the
         standard error of their logarithm.
+    noise
+        Part of the squared error that is noise of the coarse cells [K2].
     detail
         Variance of the method's detail in the test [K2].
     detail_error
@@ -83,6 +83,7 @@ class Verdict:
     error: float = 0.0
     base_growth: tuple[float, float] = (1.0, 9.0)
     error_growth: tuple[float, float] = (1.0, 9.0)
+    noise: float = 0.0
     detail: float = 0.0
     detail_error: float = 0.0
     tail: float = 1.0
@@ -106,7 +107,7 @@ class Verdict:
         else:
             own = _growth_of_sum(detail / max(self.detail, 1e-12), octaves)
             growth = _combined(self.error_growth, float(np.log(own * FADE)))
-        return self.error * _sum(growth, octaves)
+        return _less(self.error, self.noise) * _sum(growth, octaves)
 
     def resolution_share(self, fine_share: float, detail: float) -> float:
         """Cell, as a share of the coarse one, over which plain averaging errs as much.
@@ -146,6 +147,11 @@ class Verdict:
             "amplitude": round(self.amplitude, 4),
             "local_slopes": self.model is not None and self.model.local is not None,
         }
+
+
+def _less(error: float, noise: float) -> float:
+    """A squared error without its noise; at least a tenth of it is kept."""
+    return max(error - noise, 0.1 * error)
 
 
 def _combined(measured: tuple[float, float], expected: float) -> float:
@@ -220,7 +226,9 @@ def _blurred(values: Array, sigma: float) -> Array:
     return ndimage.gaussian_filter(values, sigma, mode="nearest") if sigma else values
 
 
-def judge(linear: Array, cells: Moments | None, fwhm_cells: float = 0.0) -> Verdict:
+def judge(
+    linear: Array, cells: Moments | None, fwhm_cells: float = 0.0, noise_k: float = 0.0
+) -> Verdict:
     """Choose between smooth interpolation and the models.
 
     Parameters
@@ -232,20 +240,24 @@ def judge(linear: Array, cells: Moments | None, fwhm_cells: float = 0.0) -> Verd
     fwhm_cells
         Blur of the sensor beyond the averaging over its cell, full width at half maximum, in
         cells. The degraded scene is blurred as a sensor of the larger cell would.
+    noise_k
+        Random error of a coarse value (1 sigma) [K]: it is in the error that the test finds, but
+        no detail below the cell.
     """
     valid = np.isfinite(linear)
     octave = Octave.of(linear, fwhm_cells) if valid.sum() >= 4 else None
     if octave is None or min(linear.shape) < 4 or octave.counted.sum() < 16:
         spread = float(np.var(linear[valid])) if valid.any() else 0.0
         return Verdict(base_variance=spread, error=spread)
-    trial = Trial(octave, octave.target, fwhm_cells)
+    trial = Trial(octave, octave.target, fwhm_cells, noise_k)
     base = trial.error(np.zeros_like(linear))
     rmse = {"bilinear": octave.bilinear() ** 0.5, "smooth": base**0.5}
     best, error = None, base
     if cells is not None and octave.counted.sum() >= MIN_CELLS and base > 0:
         for candidate in trial.candidates(cells):
+            name = candidate.model.name
             own = trial.error(trial.scaled(candidate.guess))
-            rmse[candidate.name] = min(own**0.5, rmse.get(candidate.name, np.inf))
+            rmse[name] = min(own**0.5, rmse.get(name, np.inf))
             if own < error * MIN_GAIN**2 and trial.significant(candidate.guess):
                 best, error = candidate, own
     return trial.verdict(best, base, rmse)
@@ -257,20 +269,17 @@ class Candidate:
 
     Attributes
     ----------
-    name
-        Its name.
+    model
+        The model, learnt on all cells.
+    whole
+        Its prediction for all cells (coarse y, x) [K].
     guess
         Detail (coarse y, x) [K], each fold predicted by a model learnt on the others.
-    learn
-        Learns the model on all cells.
-    predict
-        Prediction of a model for all cells.
     """
 
-    name: str
+    model: Model
+    whole: Array
     guess: Array
-    learn: Callable[[], Model]
-    predict: Callable[[Model], Array]
 
 
 @dataclass(frozen=True)
@@ -280,6 +289,12 @@ class Trial:
     octave: Octave
     target: Array
     fwhm_cells: float
+    noise_k: float
+
+    @property
+    def noise(self) -> float:
+        """Squared error that noise of the cells makes: a cell's own, and that of its four [K2]."""
+        return 1.25 * self.noise_k**2
 
     def error(self, guess: Array) -> float:
         """Mean squared error of a detail (coarse y, x) [K2]."""
@@ -304,27 +319,22 @@ class Trial:
         spread = float(sums.std(ddof=1)) if len(sums) > 1 else np.inf
         return bool(sums.mean() > MIN_SIGNIFICANCE * spread / np.sqrt(len(sums)))
 
-    def candidates(self, cells: Moments) -> Iterator[Candidate]:
+    def candidates(self, cells: Moments) -> list[Candidate]:
         """The models, simpler ones first."""
-        features = self._features(cells)
-        counted = self.octave.counted
-        lesson = Lesson(self.target, features, cells.first, counted)
         folds = squares(self.target.shape, _FOLDS)
-        many = counted.sum() >= MIN_CELLS_LOCAL
-
-        def predict(model: Model) -> Array:
-            return model.of_cells(cells.first, cells.second)
-
-        for name in NAMES if many else NAMES[:2]:
-            penalty = lesson.penalty(name, folds)
-            for prior in (None, *LOCAL_PRIORS) if many and name != "boosting" else (None,):
-                guess = np.zeros_like(self.target)
-                for fold in range(_FOLDS):
-                    held = folds == fold
-                    model = lesson.learn(name, penalty, prior, counted & ~held)
-                    guess[held] = self.octave.detail(predict(model))[held]
-                learn = partial(lesson.learn, name, penalty, prior, counted)
-                yield Candidate(name, guess, learn, predict)
+        features = self._features(cells)
+        lesson = Lesson(self.target, features, cells.first, self.octave.counted, folds)
+        penalties = lesson.penalties()
+        found = []
+        for model in lesson.taught(penalties, None):
+            whole = model.of_cells(cells.first, cells.second)
+            found.append(Candidate(model, whole, np.zeros_like(self.target)))
+        for fold in range(_FOLDS):
+            held = folds == fold
+            for one, model in zip(found, lesson.taught(penalties, fold), strict=True):
+                detail = self.octave.detail(model.of_cells(cells.first, cells.second))
+                one.guess[held] = detail[held]
+        return found
 
     def _features(self, cells: Moments) -> Array:
         """Detail of all features (coarse y, x, feature)."""
@@ -335,19 +345,19 @@ class Trial:
     def verdict(self, best: Candidate | None, base: float, rmse: dict[str, float]) -> Verdict:
         """What the test says when ``best`` is used, or smooth interpolation."""
         nothing = np.zeros_like(self.target)
-        model = None if best is None else best.learn()
         guess = nothing if best is None else best.guess
         amplitude = self.amplitude(guess)
-        whole = nothing if best is None or model is None else amplitude * best.predict(model)
+        whole = nothing if best is None else amplitude * best.whole
         varying, tail = self._spread(amplitude * guess)
         return Verdict(
-            method="smooth" if best is None else best.name,
-            model=model,
+            method="smooth" if best is None else best.model.name,
+            model=None if best is None else best.model,
             amplitude=amplitude,
             base_variance=base,
             error=self.error(amplitude * guess),
             base_growth=self._growth(nothing, nothing),
             error_growth=self._growth(amplitude * guess, whole),
+            noise=self.noise,
             detail=float(np.mean((amplitude * guess)[self.octave.counted] ** 2)),
             detail_error=varying,
             tail=tail,
@@ -364,7 +374,8 @@ class Trial:
             return 1.0, 9.0
         seen = self.octave.blocks.mean(_blurred(whole, self.octave.blur))
         above = float(np.mean((wide.detail(seen) - wide.target)[wide.counted] ** 2))
-        ratio = self.error(guess) / above if above > 0 else 1.0
+        here = _less(self.error(guess), self.noise)
+        ratio = here / _less(above, self.noise / 4.0) if above > 0 else 1.0
         return ratio, float(np.sqrt(4.0 / n_here + 4.0 / n_wide))
 
     def _spread(self, guess: Array) -> tuple[float, float]:

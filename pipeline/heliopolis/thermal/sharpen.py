@@ -80,6 +80,7 @@ def sharpen(
     *,
     classes: Any | None = None,
     psf_fwhm_m: float = 0.0,
+    noise_k: float = 0.0,
     regression: bool = True,
     side: int = SIDE,
 ) -> SharpenResult:
@@ -100,6 +101,8 @@ def sharpen(
         Class codes (y, x) on ``fine_grid``; each class becomes a predictor.
     psf_fwhm_m
         Blur of the sensor beyond the averaging over the cell, full width at half maximum [m].
+    noise_k
+        Part of ``coarse_sd_k`` that is random from cell to cell [K], a typical value.
     regression
         False: smooth interpolation only.
     side
@@ -121,7 +124,7 @@ def sharpen(
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)
-    verdict = judge(linear, cells, psf_fwhm_m / cell_m)
+    verdict = judge(linear, cells, psf_fwhm_m / cell_m, noise_k)
     learnt = None
     if cells is not None and prepared is not None and verdict.model is not None:
         learnt = Learnt(prepared, cells, verdict.model)
