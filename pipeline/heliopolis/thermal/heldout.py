@@ -12,7 +12,8 @@ predicted detail's own growth towards finer scales, and `FADE`, by which skill i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -261,6 +262,60 @@ def judge(
             if own < error * MIN_GAIN**2 and trial.significant(candidate.guess):
                 best, error = candidate, own
     return trial.verdict(best, base, rmse)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A verdict, the predictors that it is about, and the test of patterns of other dates."""
+
+    verdict: Verdict
+    predictors: list[int]
+    carried: dict[str, Any]
+
+
+def chosen(
+    linear: Array,
+    cells: Moments,
+    names: Sequence[str],
+    pattern: Sequence[str],
+    fwhm_cells: float = 0.0,
+    noise_k: float = 0.0,
+) -> Choice:
+    """Best of the predictors without patterns of other dates, the patterns alone, and both.
+
+    Parameters
+    ----------
+    linear, cells, fwhm_cells, noise_k
+        As for `judge`.
+    names
+        Names of the predictors.
+    pattern
+        Names of those that are temperatures of other dates.
+
+    Returns
+    -------
+    Choice
+        ``carried`` holds, where there is a pattern, under ``pattern``: the held-out error without
+        and with it, its skill ``1 - with / without``, and whether it is used.
+    """
+    own = [i for i, name in enumerate(names) if name not in pattern]
+    other = [i for i, name in enumerate(names) if name in pattern]
+    without = judge(linear, cells.only(own) if own else None, fwhm_cells, noise_k)
+    if not other:
+        return Choice(without, own, {})
+    tried = [Choice(judge(linear, cells.only(kept), fwhm_cells, noise_k), kept, {})
+             for kept in (other, own + other)]  # fmt: skip
+    best = min(tried, key=lambda choice: choice.verdict.error)
+    used = best.verdict.error < MIN_GAIN**2 * without.error
+    skill = 1.0 - (best.verdict.error / without.error) ** 0.5 if without.error > 0 else 0.0
+    told = {
+        "used": used,
+        "rmse_k_without": round(without.error**0.5, 4),
+        "rmse_k_with": round(best.verdict.error**0.5, 4),
+        "skill": round(skill, 4),
+    }
+    kept = best if used else Choice(without, own, {})
+    return replace(kept, carried={"pattern": told})
 
 
 @dataclass(frozen=True)

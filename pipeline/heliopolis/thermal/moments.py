@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,6 +40,13 @@ class Moments:
     first: Array
     second: Array
     known: Array
+
+    def only(self, chosen: Sequence[int]) -> Moments:
+        """Those of some of the predictors."""
+        count = self.first.shape[-1]
+        number = {pair: k for k, pair in enumerate(pairs(count))}
+        kept = [number[chosen[i], chosen[j]] for i, j in pairs(len(chosen))]
+        return Moments(self.first[..., list(chosen)], self.second[..., kept], self.known)
 
 
 def pairs(count: int) -> list[tuple[int, int]]:

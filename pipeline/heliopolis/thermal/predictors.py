@@ -120,6 +120,12 @@ class Prepared:
         """Names of the fields that are used."""
         return [str(self.source.names[i]) for i in self.used]
 
+    def only(self, chosen: Sequence[int]) -> Prepared:
+        """Some of the fields, by their places in `names`."""
+        kept = list(chosen)
+        used = tuple(self.used[i] for i in kept)
+        return Prepared(self.source, used, self.centre[kept], self.spread[kept])
+
     def window(self, rows: slice, columns: slice) -> tuple[Array, Mask]:
         """Standardised fields (field, y, x), 0 where unknown; and where all are known."""
         height, width = self.source.shape

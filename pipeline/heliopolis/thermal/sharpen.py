@@ -16,7 +16,7 @@ applied to fine pixels and the residual of every coarse cell is put back. Here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from odc.geo.xr import wrap_xr
 
 from heliopolis.thermal.conserve import Nesting, crop_to
 from heliopolis.thermal.fine_field import SIDE, FineField, Learnt
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA, judge
+from heliopolis.thermal.heldout import FWHM_TO_SIGMA, chosen, judge
 from heliopolis.thermal.moments import moments
 from heliopolis.thermal.planck import from_linear, to_linear
 from heliopolis.thermal.predictors import Prepared, Source, in_memory
@@ -81,6 +81,7 @@ def sharpen(
     classes: Any | None = None,
     psf_fwhm_m: float = 0.0,
     noise_k: float = 0.0,
+    pattern: Sequence[str] = (),
     regression: bool = True,
     side: int = SIDE,
 ) -> SharpenResult:
@@ -103,6 +104,9 @@ def sharpen(
         Blur of the sensor beyond the averaging over the cell, full width at half maximum [m].
     noise_k
         Part of ``coarse_sd_k`` that is random from cell to cell [K], a typical value.
+    pattern
+        Names of the predictors that are sharp temperatures of other dates. Whether they help,
+        alone or beside the others, is tested by itself and reported as ``pattern``.
     regression
         False: smooth interpolation only.
     side
@@ -118,23 +122,26 @@ def sharpen(
     noise = np.asarray(coarse_sd_k, dtype="float64")[rows, columns]
     cell_m = float(coarse_grid.resolution.x)
     linear = to_linear(coarse)
-    cells, prepared = None, None
+    blur = psf_fwhm_m / cell_m
+    verdict, learnt = judge(linear, None, blur, noise_k), None
+    carried: dict[str, Any] = {}
     if regression and np.isfinite(coarse).any():
         prepared = Prepared.of(_source(predictors, classes, fine_grid))
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)
-    verdict = judge(linear, cells, psf_fwhm_m / cell_m, noise_k)
-    learnt = None
-    if cells is not None and prepared is not None and verdict.model is not None:
-        learnt = Learnt(prepared, cells, verdict.model)
+            choice = chosen(linear, cells, prepared.names, pattern, blur, noise_k)
+            verdict, carried = choice.verdict, choice.carried
+            if verdict.model is not None:
+                kept = choice.predictors
+                learnt = Learnt(prepared.only(kept), cells.only(kept), verdict.model)
     made = FineField(linear, noise, nest, verdict, learnt, side).made(cell_m)
     return SharpenResult(
         lst_k=_wrapped(made.lst_k, fine_grid, "K"),
         sd_k=_wrapped(made.sd_k, fine_grid, "K"),
         flags=_wrapped(made.flags, fine_grid, "1"),
         method=verdict.method,
-        skill=verdict.report(),
+        skill={**verdict.report(), **carried},
         effective_resolution_m=cell_m * made.resolution_share,
         mass_residual_k=made.mass_residual_k,
         predictors=[] if learnt is None else learnt.prepared.names,
