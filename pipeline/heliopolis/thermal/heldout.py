@@ -38,6 +38,9 @@ _FOLDS = 4
 #: The unexplained share of the detail grows by this factor from octave to octave. Chosen on the
 #: simulated city (100 m to 10 m).
 FADE = 1.35
+#: The least of several held-out errors is too small by about this share of its standard error,
+#: with every four cells one independent value.
+_PICKED = 0.5
 #: Standard error of the growth that is expected from the predictors (natural logarithm).
 _GROWTH_SD = 0.25
 #: Standard deviation of a Gaussian over its full width at half maximum.
@@ -108,20 +111,21 @@ class Verdict:
         else:
             own = _growth_of_sum(detail / max(self.detail, 1e-12), octaves)
             growth = _combined(self.error_growth, float(np.log(own * FADE)))
-        return _less(self.error, self.noise) * _sum(growth, octaves)
+        chance = 1.0 + _PICKED * float(np.sqrt(2.0 * 4.0 / max(self.n_cells, 8)))
+        return chance * _less(self.error, self.noise) * _sum(growth, octaves)
 
     def resolution_share(self, fine_share: float, detail: float) -> float:
         """Cell, as a share of the coarse one, over which plain averaging errs as much.
 
         With ``D(L, l) = c (L^p - l^p)`` for the variance between two scales and p from its
-        values in the test and below the cell. Of all variance below the cell the share that
-        stays unexplained is taken as the square root of that in the test, because skill fades
-        towards finer scales.
+        values in the test and below the cell: there, all variance over that of the detail is
+        taken to be as in the test. Of it the share that stays unexplained is the square root of
+        that in the test, because skill fades towards finer scales.
         """
         if self.method == "smooth" or self.base_variance <= 0 or detail <= 0:
             return 1.0
         unexplained = float(np.sqrt(self.error / self.base_variance))
-        below = max(detail / max(1.0 - unexplained, 0.05), self.base_variance)
+        below = max(detail * self.base_variance / self.detail, self.base_variance)
         powers = np.linspace(2.0, -3.0, 2000)
         powers = powers[np.abs(powers) > 1e-6]
         ratio = (1.0 - fine_share**powers) / (2.0**powers - 1.0)
