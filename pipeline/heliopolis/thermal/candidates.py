@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from heliopolis.thermal.moments import pairs
 
@@ -269,6 +268,4 @@ def _trees(x: Array, y: Array) -> Any:
         max_iter=50, learning_rate=0.1, max_leaf_nodes=8, min_samples_leaf=10,
         early_stopping=False, random_state=0,
     )  # fmt: skip
-    # Threads of many small fits cost more than they save, and jobs run side by side.
-    with threadpool_limits(limits=1):
-        return model.fit(x[::step], y[::step])
+    return model.fit(x[::step], y[::step])

@@ -102,15 +102,17 @@ class Prepared:
     @classmethod
     def of(cls, source: Source) -> Prepared:
         """Judge the fields by windows at fixed places: enough pixels known, not constant."""
-        seen = [source.window(*window).reshape(len(source.names), -1)
-                for window in _looks(source.shape)]  # fmt: skip
-        values = np.concatenate(seen, axis=1).astype("float64")
-        finite = np.isfinite(values)
-        share = finite.mean(axis=1)
-        count = np.maximum(finite.sum(axis=1), 1)
-        centre = np.where(finite, values, 0.0).sum(axis=1) / count
-        away = np.where(finite, values - centre[:, None], 0.0)
-        spread = np.sqrt((away**2).sum(axis=1) / count)
+        looks = [source.window(*window).reshape(len(source.names), -1)
+                 for window in _looks(source.shape)]  # fmt: skip
+        finite = [np.isfinite(one) for one in looks]
+        count = np.maximum(sum(one.sum(axis=1) for one in finite), 1)
+        share = count / sum(one.shape[1] for one in finite)
+        filled = [np.where(f, one, 0.0) for f, one in zip(finite, looks, strict=True)]
+        centre = np.sum([one.sum(axis=1, dtype="float64") for one in filled], axis=0) / count
+        away = [np.where(f, one - centre[:, None].astype(one.dtype), 0.0)
+                for f, one in zip(finite, looks, strict=True)]  # fmt: skip
+        squares = np.sum([np.square(one).sum(axis=1, dtype="float64") for one in away], axis=0)
+        spread = np.sqrt(squares / count)
         good = (share >= MIN_FINITE_SHARE) & (spread > 1e-9)
         used = tuple(int(i) for i in np.flatnonzero(good))
         return cls(source, used, centre[good], spread[good])

@@ -25,6 +25,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from threadpoolctl import threadpool_limits
 
 from heliopolis.thermal.conserve import Nesting, crop_to
 from heliopolis.thermal.fine_field import SIDE, FineField, Learnt
@@ -116,6 +117,27 @@ def sharpen(
     -------
     SharpenResult
     """
+    # Threads of many small fits cost more than they save; windows have threads of their own.
+    with threadpool_limits(limits=1):
+        return _sharpened(coarse_k, coarse_sd_k, _source(predictors, classes, fine_grid),
+                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern,
+                          regression=regression, side=side)  # fmt: skip
+
+
+def _sharpened(
+    coarse_k: Any,
+    coarse_sd_k: Any,
+    source: Source,
+    grids: tuple[GeoBox, GeoBox],
+    sensor: tuple[float, float],
+    pattern: Sequence[str],
+    *,
+    regression: bool,
+    side: int,
+) -> SharpenResult:
+    """`sharpen`, with its arguments brought into one form."""
+    coarse_grid, fine_grid = grids
+    psf_fwhm_m, noise_k = sensor
     rows, columns = crop_to(coarse_grid, fine_grid)
     nest = Nesting.between(coarse_grid[rows, columns], fine_grid)
     coarse = np.asarray(coarse_k, dtype="float64")[rows, columns]
@@ -126,7 +148,7 @@ def sharpen(
     verdict, learnt = judge(linear, None, blur, noise_k), None
     carried: dict[str, Any] = {}
     if regression and np.isfinite(coarse).any():
-        prepared = Prepared.of(_source(predictors, classes, fine_grid))
+        prepared = Prepared.of(source)
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)

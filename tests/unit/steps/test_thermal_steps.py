@@ -11,7 +11,7 @@ from scipy import ndimage
 from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import coarsen
 from heliopolis.io.raster import read_onto, read_raster, read_tags, write_cog
-from heliopolis.scene import Scene, Sensor
+from heliopolis.scene import Scene, Sensor, pattern_dates
 from heliopolis.steps.composite import composite
 from heliopolis.steps.landsat_lst import write_landsat_lst
 from heliopolis.steps.optical import optical_composite
@@ -105,6 +105,33 @@ def test_sharpening_finds_the_buildings_and_reports(run, ground):
     assert np.corrcoef(fine.ravel(), ground.ravel())[0, 1] > 0.9
     tags = read_tags(run / DAYS[0] / "lst.tif")
     assert {"acquired", "sensor", "clear_share", "simulated", "method"} <= set(tags)
+
+
+def test_a_sharp_date_is_carried_to_another_with_its_own_skill(run, tmp_path):
+    first, second, cloudy = (run / day for day in DAYS)
+    for patterns, named in (([cloudy / "lst.tif", second / "lst.tif"], f"pattern_lst_{DAYS[1]}"),
+                            ([cloudy / "lst.tif"], None)):  # fmt: skip
+        sharpen(coarse=first / "coarse.tif", optical=None, lst=tmp_path / "lst.tif",
+                report=tmp_path / "r.json", options=OPTIONS, patterns=patterns)  # fmt: skip
+        report = json.loads((tmp_path / "r.json").read_text())
+        if named is None:
+            assert "pattern" not in report["skill"]
+        else:
+            assert report["predictors"] == [named]
+            assert report["skill"]["pattern"]["used"]
+            assert report["skill"]["pattern"]["skill"] > 0.3
+
+
+def test_patterns_are_of_landsat_of_the_same_time_of_day_and_nearest_first():
+    def scene(name, sensor, day, overpass="day"):
+        when = datetime(2025, 6, day, 10, tzinfo=UTC)
+        return Scene(name, sensor, when, {"properties": {"heliopolis:overpass": overpass}})
+
+    every = [scene("s3", Sensor.SLSTR_LST, 20), scene("a", Sensor.LANDSAT_L2, 1),
+             scene("b", Sensor.LANDSAT_L1, 22), scene("c", Sensor.LANDSAT_L2, 20, "night"),
+             scene("d", Sensor.SLSTR_LST, 21)]  # fmt: skip
+    assert [one.id for one in pattern_dates(every, "s3")] == ["b", "a"]
+    assert pattern_dates(every, "a") == []
 
 
 def test_composite_leaves_the_cloudy_date_out_and_says_so(run, ground):
