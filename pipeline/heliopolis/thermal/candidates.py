@@ -121,6 +121,9 @@ class Lesson:
         Cells that may be learnt from (y, x).
     folds
         Fold of each cell, from 0 (y, x).
+    on_levels
+        ``target`` and ``features`` are not detail but the values themselves, less their means:
+        no products and no local slopes are learnt then.
     """
 
     target: Array
@@ -128,6 +131,7 @@ class Lesson:
     first: Array
     usable: Mask
     folds: NDArray[np.intp]
+    on_levels: bool = False
 
     def taught(self, penalties: dict[str, float], held: int | None) -> Iterator[Model]:
         """The models, each global and with local slopes, from all cells but one fold.
@@ -140,7 +144,8 @@ class Lesson:
             Fold that is left out; None: none.
         """
         cells = self.usable if held is None else self.usable & (self.folds != held)
-        nearby = Nearby.of(self, cells) if self.usable.sum() >= MIN_CELLS_LOCAL else None
+        wide = self.usable.sum() >= MIN_CELLS_LOCAL and not self.on_levels
+        nearby = Nearby.of(self, cells) if wide else None
         for name, penalty in penalties.items():
             model = self._global(name, penalty, held, cells)
             yield model
@@ -151,7 +156,8 @@ class Lesson:
 
     def penalties(self) -> dict[str, float]:
         """For each model, the penalty whose predictions of held-out folds are best."""
-        names = NAMES if self.usable.sum() >= MIN_CELLS_LOCAL else NAMES[:2]
+        names: tuple[str, ...] = NAMES if self.usable.sum() >= MIN_CELLS_LOCAL else NAMES[:2]
+        names = tuple(name for name in names if name != "kernel" or not self.on_levels)
         return {name: self._penalty(self._size(name)) for name in names}
 
     def _penalty(self, size: int) -> float:

@@ -381,8 +381,7 @@ class Trial:
     def candidates(self, cells: Moments) -> list[Candidate]:
         """The models, simpler ones first."""
         folds = squares(self.target.shape, _FOLDS)
-        features = self._features(cells)
-        lesson = Lesson(self.target, features, cells.first, self.octave.counted, folds)
+        lesson = self._lesson(cells, folds)
         penalties = lesson.penalties()
         found = []
         for model in lesson.taught(penalties, None):
@@ -394,6 +393,25 @@ class Trial:
                 detail = self.octave.detail(model.of_cells(cells.first, cells.second))
                 one.guess[held] = detail[held]
         return found
+
+    def _lesson(self, cells: Moments, folds: NDArray[np.intp]) -> Lesson:
+        """What the models learn from: detail, or levels where the sensor blurs beyond its cell.
+
+        Detail of the size of a cell is what such a blur distorts most, and it is never known
+        well enough to undo that; products of predictors would make it worse. On levels, the
+        amplitude that the test finds then sets how much of the detail is used.
+        """
+        counted = self.octave.counted
+        if not self.fwhm_cells:
+            features = self._features(cells)
+            return Lesson(self.target, features, cells.first, counted, folds)
+        level = fill_gaps(self.octave.linear)
+        centred = cells.first - cells.first[counted].mean(axis=0)
+        nothing = np.zeros((*level.shape, cells.second.shape[-1]))
+        features = np.concatenate([centred, nothing], axis=-1)
+        return Lesson(
+            level - level[counted].mean(), features, cells.first, counted, folds, on_levels=True
+        )
 
     def _features(self, cells: Moments) -> Array:
         """Detail of all features (coarse y, x, feature)."""
