@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from heliopolis.config import ACQUIRED
-from heliopolis.scene import other_dates, read_scenes
+from heliopolis.scene import other_dates, pattern_dates, read_scenes
 from heliopolis.study import Study, digest, source_digest
 
 if not workflow.configfiles:
@@ -53,6 +53,14 @@ def one_scene(wildcards):
     own = [s for s in found if s.id == wildcards.scene]
     others = other_dates(found, wildcards.scene) if CFG.thermal.bright_roofs else []
     return digest([s.to_dict() for s in own + others])
+
+
+def sharp_dates(wildcards):
+    """Sharp temperatures that a scene of Sentinel-3 may take its pattern from."""
+    found = (
+        pattern_dates(scenes("thermal"), wildcards.scene) if CFG.thermal.sharpen else []
+    )
+    return [f"scenes/{one.id}/lst.tif" for one in found]
 
 
 def each_scene(pattern):

@@ -117,6 +117,24 @@ def read_scenes(path: Path) -> dict[str, list[Scene]]:
 OTHER_DATES = 3
 
 
+def pattern_dates(scenes: Sequence[Scene], name: str, at_most: int = 3) -> list[Scene]:
+    """Landsat scenes whose sharp pattern a coarse scene of Sentinel-3 may use, nearest first.
+
+    They are of the same time of day: what is warm by day is not what is warm by night.
+    """
+    own = next((one for one in scenes if one.id == name), None)
+    if own is None or own.sensor is not Sensor.SLSTR_LST:
+        return []
+    hour = own.properties.get("heliopolis:overpass", "day")
+    found = [
+        one
+        for one in scenes
+        if one.sensor in (Sensor.LANDSAT_L2, Sensor.LANDSAT_L1)
+        and one.properties.get("heliopolis:overpass", "day") == hour
+    ]
+    return sorted(found, key=lambda one: (abs(one.acquired - own.acquired), one.id))[:at_most]
+
+
 def other_dates(scenes: Sequence[Scene], name: str) -> list[Scene]:
     """The first scenes of other dates by day, of the kind of the scene called ``name``.
 

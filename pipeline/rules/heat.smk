@@ -52,6 +52,7 @@ rule sharpen:
     input:
         coarse="work/scenes/{scene}/coarse.tif",
         optical_or_none=OPTICAL,
+        patterns_list=sharp_dates,
     output:
         lst="scenes/{scene}/lst.tif",
         report="work/scenes/{scene}/sharpen.json",

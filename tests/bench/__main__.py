@@ -63,7 +63,7 @@ def main(output: Path = OUTPUT) -> None:
     warnings.simplefilter("ignore")
     start = time.perf_counter()
     record = machine()
-    rows = [*hot_spots.run(), *horizons.run(), sharpening.run(), *rasters.run(), *archives.run()]
+    rows = [*hot_spots.run(), *horizons.run(), *sharpening.run(), *rasters.run(), *archives.run()]
     rows += [*surface_temperature.run(), *full_scene.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]

@@ -13,6 +13,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.accuracy.reference_yield import Surface, specific_yield
+from heliopolis.accuracy.sharpening_city import score_city
 from heliopolis.accuracy.uncertainty import run_coverage
 from heliopolis.errors import InputError
 from heliopolis.io.raster import geobox_of, read_onto, read_raster, read_tags
@@ -43,6 +44,8 @@ def score_simulated(results: Path, data: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if (results / "lst.tif").exists():
         found |= _heat(results, truth)
+    if (results / "work" / "optical.tif").exists():
+        found["sharpening"] = score_city(results, data)
     if (results / "rooftop_pv.gpkg").exists():
         found |= _roofs(results, data)
     if not found:

@@ -13,7 +13,7 @@ def sharpen(
     predictors: Annotated[
         list[Path], typer.Option(help="Fine rasters, all bands are used; may be repeated")
     ],
-    out: Annotated[Path, typer.Option(help="GeoTIFF to write: lst_c, lst_sd_c")],
+    out: Annotated[Path, typer.Option(help="GeoTIFF to write: lst_c, lst_sd_c, flags")],
     classes: Annotated[
         Path | None, typer.Option(help="Fine raster of class codes, in its first band")
     ] = None,
@@ -21,6 +21,13 @@ def sharpen(
         float | None, typer.Option(help="Cell size of the output [m]; the predictors' by default")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    psf: Annotated[
+        float, typer.Option(help="Blur of the coarse sensor beyond its cell, FWHM [m]")
+    ] = 0.0,
+    random_error: Annotated[
+        bool,
+        typer.Option(help="The error that the coarse raster states is random from cell to cell"),
+    ] = False,
 ) -> None:
     """Sharpen a coarse temperature raster with fine predictors, where they have skill.
 
@@ -30,8 +37,9 @@ def sharpen(
     from heliopolis.steps.sharpen_files import sharpen_files
 
     told = sharpen_files(
-        coarse, predictors, out, classes=classes, resolution_m=resolution, report=report
-    )
+        coarse, predictors, out, classes=classes, resolution_m=resolution, report=report,
+        psf_fwhm_m=psf, random_error=random_error,
+    )  # fmt: skip
     skill = told["skill"].get("skill_vs_bilinear")
     held_out = "not tested" if skill is None else f"{skill:.0%} against bilinear, held out"
     typer.echo(

@@ -16,7 +16,10 @@ from heliopolis.errors import ConfigError, HeliopolisError
 #: Case -> module of heliopolis.accuracy, function, and whether it reads a run's results.
 CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "simulated": (("simulated", "score_simulated", True),),
-    "sharpening": (("sharpening", "score_muenster", False),),
+    "sharpening": (
+        ("sharpening", "score_muenster", False),
+        ("sharpening", "score_zhangye", False),
+    ),
     "landsat-st": (
         ("landsat_st", "score_rte", False),
         ("landsat_st", "score_smw", False),

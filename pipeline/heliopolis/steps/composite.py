@@ -134,7 +134,9 @@ def _one_composite(
     grid: GeoBox,
 ) -> tuple[dict[str, xr.DataArray], float, str]:
     dates = [read_onto([path], grid, chunks=_CHUNK) for path in paths]
-    stack = xr.concat([date.drop_vars("untrusted", errors="ignore") for date in dates], dim="time")
+    stack = xr.concat(
+        [date.drop_vars(["untrusted", "flags"], errors="ignore") for date in dates], dim="time"
+    )
     kelvin = stack["lst_c"] + ZERO_C_K
     levels = compositing.date_levels(kelvin, mask).compute()
     resolution = [float(told[path]["effective_resolution_m"]) for path in paths]

@@ -13,9 +13,9 @@ from heliopolis.errors import GridError, InputError
 from heliopolis.grid import metric_crs
 from heliopolis.io.atomic import write_json
 from heliopolis.io.lst_files import read_lst_file
-from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
-from heliopolis.steps.thermal import celsius, sharpen_report
-from heliopolis.thermal.planck import coarsen_mean
+from heliopolis.io.raster import raster_grid, read_tags, write_cog
+from heliopolis.io.windows import ClassWindows, Joined, RasterWindows
+from heliopolis.steps.thermal import celsius, flag_band, sharpen_report, sharpen_tags
 from heliopolis.thermal.sharpen import sharpen
 
 
@@ -27,11 +27,29 @@ def sharpen_files(
     classes: Path | None = None,
     resolution_m: float | None = None,
     report: Path | None = None,
+    psf_fwhm_m: float = 0.0,
+    random_error: bool = False,
 ) -> dict[str, Any]:
-    """Sharpen ``coarse`` with all bands of ``predictors`` and write ``lst_c``, ``lst_sd_c``.
+    """Sharpen ``coarse`` with all bands of ``predictors``.
+
+    Writes ``lst_c``, ``lst_sd_c`` and ``flags``. The predictors are read window by window, so
+    that memory does not grow with their number.
 
     The work is done in the CRS of the coarse raster: predictors in another one are warped to
     it. Without ``resolution_m`` the output has the cells of the first predictor.
+
+    Parameters
+    ----------
+    coarse, predictors, classes
+        Rasters; class codes are in the first band of theirs.
+    out, report
+        GeoTIFF and JSON to write.
+    resolution_m
+        Cell of the output [m].
+    psf_fwhm_m
+        Blur of the coarse sensor beyond the averaging over its cell [m].
+    random_error
+        Whether the error that the coarse raster states is random from cell to cell.
 
     Returns
     -------
@@ -46,17 +64,16 @@ def sharpen_files(
     if not np.isfinite(lst).any():
         raise InputError("the coarse raster holds no plausible temperature", where=str(coarse),
                          remedy="Temperatures are degC unless the band's unit says K")  # fmt: skip
-    fields: dict[str, Any] = {}
-    for path in predictors:
-        fields |= _bands(path, fine)
+    sources: list[Any] = [RasterWindows(predictors, fine)]
     if classes is not None:
-        fields |= _class_shares(classes, fine)
-    result = sharpen(lst, np.nan_to_num(sd), fields, grid, fine)
+        sources.append(ClassWindows(classes, fine))
+    noise = float(np.nanmedian(sd)) if random_error and np.isfinite(sd).any() else 0.0
+    result = sharpen(lst, np.nan_to_num(sd), Joined(sources), grid, fine,
+                     psf_fwhm_m=psf_fwhm_m, noise_k=noise)  # fmt: skip
     told = sharpen_report(result)
     tags = {key: value for key, value in read_tags(coarse).items() if key in ("acquired", "scene")}
-    tags |= {"method": result.method,
-             "effective_resolution_m": f"{result.effective_resolution_m:.1f}"}  # fmt: skip
-    write_cog(out, celsius(result.lst_k, result.sd_k), tags=tags)
+    tags |= sharpen_tags(result)
+    write_cog(out, celsius(result.lst_k, result.sd_k).assign(flags=flag_band(result)), tags=tags)
     if report is not None:
         write_json(report, told)
     return told
@@ -106,38 +123,3 @@ def _cut(grid: GeoBox, coarse: GeoBox) -> GeoBox:
     if right <= left or bottom <= top:
         return GeoBox((0, 0), grid.affine, grid.crs)
     return grid[top:bottom, left:right]
-
-
-def _bands(path: Path, grid: GeoBox) -> dict[str, Any]:
-    own = raster_grid(path)
-    finer = own.crs == grid.crs and own.resolution.x < 0.75 * grid.resolution.x
-    same = own.crs == grid.crs and np.isclose(own.resolution.x, grid.resolution.x)
-    resampling = "average" if finer else ("nearest" if same and _aligned(own, grid) else "bilinear")
-    read = read_onto([path], grid, resampling=resampling)
-    return {f"{path.stem}:{name}": read[name].to_numpy() for name in read.data_vars}
-
-
-def _aligned(own: GeoBox, grid: GeoBox) -> bool:
-    columns = (grid.affine.c - own.affine.c) / own.resolution.x
-    rows = (grid.affine.f - own.affine.f) / own.resolution.y
-    return bool(abs(columns - round(columns)) < 0.01 and abs(rows - round(rows)) < 0.01)
-
-
-def _class_shares(path: Path, grid: GeoBox) -> dict[str, Any]:
-    """Share of each class code in each pixel."""
-    own = raster_grid(path)
-    metres = own.resolution.x if own.crs is not None and own.crs.projected else grid.resolution.x
-    factor = int(np.clip(round(grid.resolution.x / metres), 1, 20))
-    shape = (grid.shape[0] * factor, grid.shape[1] * factor)
-    fine = GeoBox(shape, grid.affine * grid.affine.scale(1 / factor), grid.crs)
-    name = band_names(path)[0]
-    code = read_onto([path], fine, bands=[name])[name]
-    found = np.unique(code.to_numpy()[np.isfinite(code.to_numpy())])
-    if len(found) > 64:
-        raise InputError(f"the class raster holds {len(found)} different values", where=str(path),
-                         remedy="Give it as a predictor, or use at most 64 classes")  # fmt: skip
-    shares = {}
-    for number in found:
-        member = (code == number).astype("float32").where(code.notnull())
-        shares[f"class_{number:g}"] = coarsen_mean(member, factor).to_numpy()
-    return shares

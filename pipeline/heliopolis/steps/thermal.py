@@ -33,6 +33,8 @@ from heliopolis.thermal.uncertainty import PARTS
 _CHUNK = 1024
 _LANDSAT = (Sensor.LANDSAT_L2, Sensor.LANDSAT_L1)
 _LOG = logging.getLogger(__name__)
+#: Share of a scene that is clear for its pattern to be carried to other dates.
+_CLEAR_PATTERN = 0.9
 _CARRIED = ("native_resolution_m", "acquired", "sensor", "simulated", "clear_share", "scene",
             "overpass", "retrieval", "emissivity", "water_vapour", "recovered_share",
             "footprint")  # fmt: skip
@@ -96,9 +98,9 @@ def thermal_assets(scene: Scene, thermal: Thermal) -> tuple[str, ...]:
 
 def celsius(lst_k: xr.DataArray, sd_k: xr.DataArray) -> xr.Dataset:
     """Bands ``lst_c`` [degC] and ``lst_sd_c`` [K]: the one place where kelvin ends."""
-    lst = (lst_k - ZERO_C_K).astype("float32")
+    lst = (lst_k - ZERO_C_K).astype("float32", copy=False)
     lst.attrs = {"units": "degC", "long_name": "Land surface temperature"}
-    sd = sd_k.astype("float32")
+    sd = sd_k.astype("float32", copy=False)
     sd.attrs = {"units": "K", "long_name": "Land surface temperature, 1-sigma error"}
     return xr.Dataset({"lst_c": lst, "lst_sd_c": sd})
 
@@ -156,9 +158,19 @@ def _lst_raster(scene: Scene, grid: GeoBox) -> Cells:
 
 # ------------------------------------------------------------------------------ sharpening
 def sharpen(
-    *, coarse: Path, optical: Path | None, lst: Path, report: Path, options: dict[str, Any]
+    *,
+    coarse: Path,
+    optical: Path | None,
+    lst: Path,
+    report: Path,
+    options: dict[str, Any],
+    patterns: Sequence[Path] = (),
 ) -> None:
-    """Sharpen one scene to the study grid where the predictors have skill, and report on it."""
+    """Sharpen one scene to the study grid where the predictors have skill, and report on it.
+
+    ``patterns`` are sharp temperatures of other dates, nearest first: that of the first clear one
+    is offered as a predictor and tested by itself.
+    """
     thermal = Thermal.model_validate(options["thermal"])
     grid = grid_of(options)
     tags = read_tags(coarse)
@@ -167,24 +179,55 @@ def sharpen(
     if thermal.sharpen and optical is not None:
         stack = read_onto([optical], grid)
         predictors = {str(name): stack[name].to_numpy() for name in stack.data_vars}
+    pattern = _pattern(patterns, grid) if thermal.sharpen else {}
+    random = seen[PARTS[0]].to_numpy() if PARTS[0] in seen else np.zeros(1)
     result = sharpening.sharpen(
         seen["lst_c"].to_numpy() + ZERO_C_K,
         seen["lst_sd_c"].to_numpy(),
-        predictors,
+        {**predictors, **pattern},
         raster_grid(coarse),
         grid,
         psf_fwhm_m=float(tags["native_resolution_m"]),
+        noise_k=float(np.median(random[np.isfinite(random)])) if np.isfinite(random).any() else 0.0,
+        pattern=list(pattern),
         regression=thermal.sharpen,
     )
-    carried = {key: tags[key] for key in _CARRIED if key in tags}
-    carried["method"] = result.method
-    carried["effective_resolution_m"] = f"{result.effective_resolution_m:.1f}"
+    carried = {key: tags[key] for key in _CARRIED if key in tags} | sharpen_tags(result)
     bands = celsius(result.lst_k, result.sd_k).assign(_sharpened_error(coarse, result.sd_k, grid))
     if "untrusted" in seen:
         metal = read_onto([coarse], grid, bands=["untrusted"])["untrusted"]
         bands["untrusted"] = untrusted_band(metal).where(result.lst_k.notnull())
+    bands["flags"] = flag_band(result)
     write_cog(lst, bands, tags=carried)
     write_json(report, {**carried, **sharpen_report(result)})
+
+
+def _pattern(patterns: Sequence[Path], grid: GeoBox) -> dict[str, Any]:
+    """Sharp temperature of the first date that is clear enough, by its name."""
+    for path in patterns:
+        tags = read_tags(path)
+        if float(tags.get("clear_share", 0.0)) >= _CLEAR_PATTERN:
+            name = f"pattern_{tags.get('scene', path.stem)}"
+            return {name: read_onto([path], grid, bands=["lst_c"])["lst_c"].to_numpy()}
+    return {}
+
+
+def flag_band(result: sharpening.SharpenResult) -> xr.DataArray:
+    """Band ``flags`` as it is written."""
+    band = result.flags.astype("float32")
+    band.attrs = {"units": "1", "long_name": "1 extrapolated, 2 cloud gap, 4 low support (sum)"}
+    return band
+
+
+def sharpen_tags(result: sharpening.SharpenResult) -> dict[str, str]:
+    """What stands beside a sharpened raster."""
+    grid_m = float(result.lst_k.odc.geobox.resolution.x)
+    real_m = f"{result.effective_resolution_m:.1f}"
+    return {
+        "method": result.method,
+        "effective_resolution_m": real_m,
+        "resolution": f"{grid_m:g} m grid, about {float(real_m):.0f} m real",
+    }
 
 
 def _sharpened_error(coarse: Path, sd_k: xr.DataArray, grid: GeoBox) -> dict[str, xr.DataArray]:

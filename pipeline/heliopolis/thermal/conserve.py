@@ -23,6 +23,9 @@ from scipy.sparse.linalg import splu
 from heliopolis.errors import GridError
 
 Array = NDArray[Any]
+ALL = slice(None)
+#: A Gaussian is cut off at this many standard deviations.
+_GAUSSIAN_REACH = 3.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,28 @@ class Axis:
     @cached_property
     def means(self) -> Any:
         """Sparse (coarse, fine): weights of the mean over the covered part of each cell."""
+        return _scaled(self._overlaps)
+
+    def seen(self, sigma_pixels: float) -> Any:
+        """Sparse (coarse, fine): the mean as a sensor sees it that blurs by a Gaussian.
+
+        ``sigma_pixels`` is the Gaussian's standard deviation in fine pixels; what would lie
+        beyond the edge of the fine grid has no weight.
+        """
+        if sigma_pixels <= 0:
+            return self.means
+        reach = int(np.ceil(_GAUSSIAN_REACH * sigma_pixels))
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_pixels) ** 2)
+        offsets = list(range(-reach, reach + 1))
+        blur = sp.diags(
+            [np.full(self.n_fine - abs(k), w) for k, w in zip(offsets, weights, strict=True)
+             if abs(k) < self.n_fine],
+            [k for k in offsets if abs(k) < self.n_fine], format="csr",
+        )  # fmt: skip
+        return _scaled((self._overlaps @ blur).tocsr())
+
+    @cached_property
+    def _overlaps(self) -> Any:
         low = self.start + self.step * np.arange(self.n_fine)
         high = low + self.step
         first = np.floor(low + 1e-9).astype(int)
@@ -50,9 +75,7 @@ class Axis:
             shape=(self.n_coarse + 3, self.n_fine),
         ).tocsr()[1 : self.n_coarse + 1]
         matrix.data[matrix.data < 1e-9] = 0.0
-        total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-        return (sp.diags(scale) @ matrix).astype("float64")
+        return matrix
 
     @cached_property
     def spline(self) -> Any:
@@ -123,13 +146,27 @@ class Nesting:
 
     def smooth(self, coarse: Array) -> Array:
         """Smooth field (fine y, x) whose `mean` is the gapless ``coarse`` (y, x) exactly."""
-        half = self.rows.factor.solve(np.ascontiguousarray(coarse, dtype="float64"))
-        whole = self.columns.factor.solve(np.ascontiguousarray(half.T)).T
-        return np.asarray((self.columns.spline @ (self.rows.spline @ whole).T).T)
+        return self.drawn(self.knots(coarse))
 
-    def spread(self, coarse: Array) -> Array:
+    def knots(self, coarse: Array) -> Array:
+        """Coefficients (coarse y, x) of the spline whose cell means are ``coarse``."""
+        half = self.rows.factor.solve(np.ascontiguousarray(coarse, dtype="float64"))
+        return np.asarray(self.columns.factor.solve(np.ascontiguousarray(half.T)).T)
+
+    def drawn(self, knots: Array, rows: slice = ALL, columns: slice = ALL) -> Array:
+        """The spline with these ``knots`` on a window of the fine grid (y, x).
+
+        Every pixel depends on the 3 x 3 knots around it alone, so a window is cut from the
+        whole exactly.
+        """
+        down, across = self.rows.spline[rows], self.columns.spline[columns]
+        top, left = _span(down), _span(across)
+        part = down[:, top] @ knots[top, left]
+        return np.asarray((across[:, left] @ part.T).T)
+
+    def spread(self, coarse: Array, rows: slice = ALL, columns: slice = ALL) -> Array:
         """Value of the coarse cell that holds each fine pixel's centre, (fine y, x)."""
-        return np.asarray(coarse)[np.ix_(self.rows.cell, self.columns.cell)]
+        return np.asarray(coarse)[np.ix_(self.rows.cell[rows], self.columns.cell[columns])]
 
     def mean_valid(self, fine: Array, min_share: float = 0.5) -> Array:
         """Area means over the finite pixels; NaN where less than ``min_share`` is finite."""
@@ -138,6 +175,72 @@ class Nesting:
         total = self.mean(np.where(good, fine, 0.0))
         enough = share >= max(min_share, 1e-9)
         return np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
+
+
+@dataclass
+class Sums:
+    """Cell means of a fine field that arrives window by window.
+
+    Attributes
+    ----------
+    down, across
+        Weights of the mean, sparse (coarse, fine), along y and along x.
+    total
+        What has been added up so far (coarse y, x).
+    """
+
+    down: Any
+    across: Any
+    total: Array
+
+    @classmethod
+    def of(cls, nest: Nesting, sigma_pixels: float = 0.0) -> Sums:
+        """Empty sums; the sensor blurs by ``sigma_pixels`` (`Axis.seen`)."""
+        down, across = nest.rows.seen(sigma_pixels), nest.columns.seen(sigma_pixels)
+        shape = (nest.rows.n_coarse, nest.columns.n_coarse)
+        return cls(down.tocsc(), across.tocsc(), np.zeros(shape))
+
+    def cut(self, rows: slice, columns: slice) -> Part:
+        """The weights of one window."""
+        return Part.of(self.down[:, rows], self.across[:, columns])
+
+    def add(self, part: Part, values: Array) -> None:
+        """Add what `Part.of_window` found."""
+        self.total[part.top, part.left] += values
+
+
+@dataclass(frozen=True)
+class Part:
+    """Weights of the pixels of one window in the cells that it touches."""
+
+    top: slice
+    left: slice
+    down: Any
+    across: Any
+
+    @classmethod
+    def of(cls, down: Any, across: Any) -> Part:
+        """From the columns of the weights that belong to the window."""
+        top, left = _span(down.T), _span(across.T)
+        return cls(top, left, down[top].tocsr(), across[left].tocsr())
+
+    def of_window(self, fine: Array) -> Array:
+        """Share of the window in the means of the cells ``[top, left]``."""
+        half = np.ascontiguousarray((self.down @ fine).T)
+        return np.asarray((self.across @ half).T)
+
+
+def _span(matrix: Any) -> slice:
+    """Range of the columns of a sparse matrix that hold anything."""
+    used = matrix.tocsr().indices
+    return slice(int(used.min()), int(used.max()) + 1) if used.size else slice(0, 0)
+
+
+def _scaled(matrix: Any) -> Any:
+    """Each row of a sparse matrix brought to a sum of 1."""
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return (sp.diags(scale) @ matrix).tocsr().astype("float64")
 
 
 def _check(coarse: GeoBox, fine: GeoBox) -> None:

@@ -6,14 +6,17 @@ applied to fine pixels and the residual of every coarse cell is put back. Here
 
 * every mean is one of T^4, and the fine field's mean over each coarse cell is the input,
 * residuals are put back by an area-preserving spline, so that no cell edge can be seen,
-* the amplitude of the detail, and whether it is used at all, is decided by degrading the scene
-  itself and recovering it with parts of the area held out. What does not beat smooth
-  interpolation there is not used.
+* what is learnt, how far it is used, and whether it is used at all, is decided by degrading the
+  scene itself and recovering it with parts of the area held out
+  (`heliopolis.thermal.heldout`). What does not beat smooth interpolation there is not used,
+* all that is learnt is learnt on coarse cells, once for the scene; a pixel then depends on
+  predictors within two pixels and on cells within two cells. The fine grid is worked on in
+  windows, and the result does not depend on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,20 +25,16 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
-from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
-from heliopolis.thermal.candidates import Bounded
-from heliopolis.thermal.conserve import Nesting, crop_to, fill_gaps
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA, Verdict, judge
+from heliopolis.thermal.conserve import Nesting, crop_to
+from heliopolis.thermal.fine_field import SIDE, FineField, Learnt
+from heliopolis.thermal.heldout import FWHM_TO_SIGMA, chosen, judge
+from heliopolis.thermal.moments import moments
 from heliopolis.thermal.planck import from_linear, to_linear
+from heliopolis.thermal.predictors import Prepared, Source, in_memory
 
 Array = NDArray[Any]
-#: Predictors that are finite on a smaller share of the pixels are not used.
-MIN_FINITE_SHARE = 0.6
-#: Fewer valid coarse cells than this carry no regression.
-MIN_CELLS = 100
-#: Blur of the predictors, in fine pixels (1 sigma): bands of 20 m and residual misregistration.
-PREDICTOR_BLUR_PIXELS = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,12 @@ class SharpenResult:
     lst_k, sd_k
         Temperature and its 1-sigma error [K], dims (y, x) on the fine grid; NaN where the
         coarse cell has no value.
+    flags
+        Sum of `heliopolis.thermal.fine_field.Flag` (y, x): predictors or prediction outside what
+        was learnt (1); the coarse cell, or one beside it, has no value (2); predictors missing,
+        or few cells around (4).
     method
-        ``smooth``, ``ridge`` or ``boosting``.
+        ``smooth``, ``ridge``, ``kernel`` or ``boosting``.
     skill
         The held-out test: see `heliopolis.thermal.heldout.Verdict.report`.
     effective_resolution_m
@@ -61,6 +64,7 @@ class SharpenResult:
 
     lst_k: xr.DataArray
     sd_k: xr.DataArray
+    flags: xr.DataArray
     method: str
     skill: dict[str, Any]
     effective_resolution_m: float
@@ -71,13 +75,16 @@ class SharpenResult:
 def sharpen(
     coarse_k: Any,
     coarse_sd_k: Any,
-    predictors: Mapping[str, Any] | xr.Dataset,
+    predictors: Mapping[str, Any] | xr.Dataset | Source,
     coarse_grid: GeoBox,
     fine_grid: GeoBox,
     *,
     classes: Any | None = None,
     psf_fwhm_m: float = 0.0,
+    noise_k: float = 0.0,
+    pattern: Sequence[str] = (),
     regression: bool = True,
+    side: int = SIDE,
 ) -> SharpenResult:
     """Sharpen a coarse temperature field onto a fine grid.
 
@@ -87,7 +94,8 @@ def sharpen(
         Temperature and its 1-sigma error [K], (y, x) on ``coarse_grid``, in memory, NaN = no
         data. The value of a cell is a mean of T^4.
     predictors
-        Name -> field (y, x) on ``fine_grid``, in memory; NaN where unknown.
+        Name -> field (y, x) on ``fine_grid``, in memory, or a `Source` that reads them window by
+        window; NaN where unknown.
     coarse_grid, fine_grid
         North-up grids of one CRS; they need not nest. Coarse cells off the fine grid are
         ignored.
@@ -95,43 +103,78 @@ def sharpen(
         Class codes (y, x) on ``fine_grid``; each class becomes a predictor.
     psf_fwhm_m
         Blur of the sensor beyond the averaging over the cell, full width at half maximum [m].
+    noise_k
+        Part of ``coarse_sd_k`` that is random from cell to cell [K], a typical value.
+    pattern
+        Names of the predictors that are sharp temperatures of other dates. Whether they help,
+        alone or beside the others, is tested by itself and reported as ``pattern``.
     regression
         False: smooth interpolation only.
+    side
+        Side of the windows that are worked on [pixel]; the result does not depend on it.
 
     Returns
     -------
     SharpenResult
     """
+    # Threads of many small fits cost more than they save; windows have threads of their own.
+    with threadpool_limits(limits=1):
+        return _sharpened(coarse_k, coarse_sd_k, _source(predictors, classes, fine_grid),
+                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern,
+                          regression=regression, side=side)  # fmt: skip
+
+
+def _sharpened(
+    coarse_k: Any,
+    coarse_sd_k: Any,
+    source: Source,
+    grids: tuple[GeoBox, GeoBox],
+    sensor: tuple[float, float],
+    pattern: Sequence[str],
+    *,
+    regression: bool,
+    side: int,
+) -> SharpenResult:
+    """`sharpen`, with its arguments brought into one form."""
+    coarse_grid, fine_grid = grids
+    psf_fwhm_m, noise_k = sensor
     rows, columns = crop_to(coarse_grid, fine_grid)
-    grid = coarse_grid[rows, columns]
-    nest = Nesting.between(grid, fine_grid)
+    nest = Nesting.between(coarse_grid[rows, columns], fine_grid)
     coarse = np.asarray(coarse_k, dtype="float64")[rows, columns]
     noise = np.asarray(coarse_sd_k, dtype="float64")[rows, columns]
-    valid = np.isfinite(coarse)
-    linear = to_linear(coarse)
     cell_m = float(coarse_grid.resolution.x)
-    fields, missing = _prepare(predictors, classes, tuple(fine_grid.shape))
-    if not regression or valid.sum() < MIN_CELLS:
-        fields = {}
-    cells = _cell_predictors(fields, nest, psf_fwhm_m / float(fine_grid.resolution.x))
-    fine_share = float(fine_grid.resolution.x) / cell_m
-    verdict = judge(linear, cells, psf_fwhm_m / cell_m)
-    smooth = nest.smooth(fill_gaps(linear))
-    full = _detail(verdict, linear, cells, fields, nest, smooth, valid)
-    detail = None if full is None else verdict.amplitude * full
-    out = smooth if detail is None else smooth + detail
-    below = verdict.below_cell(fine_share, None if full is None else float(np.var(full)))
-    lst = from_linear(np.where(nest.spread(valid), np.maximum(out, 1.0), np.nan))
-    sd = _sigma(verdict, below, noise, detail, missing, nest)
+    linear = to_linear(coarse)
+    blur = psf_fwhm_m / cell_m
+    verdict, learnt = judge(linear, None, blur, noise_k), None
+    carried: dict[str, Any] = {}
+    if regression and np.isfinite(coarse).any():
+        prepared = Prepared.of(source)
+        if prepared.used:
+            sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
+            cells = moments(prepared, nest, sigma, side)
+            choice = chosen(linear, cells, prepared.names, pattern, blur, noise_k)
+            verdict, carried = choice.verdict, choice.carried
+            if verdict.model is not None:
+                kept = choice.predictors
+                learnt = Learnt(prepared.only(kept), cells.only(kept), verdict.model)
+    made = FineField(linear, noise, nest, verdict, learnt, side).made(cell_m)
     return SharpenResult(
-        lst_k=_wrapped(lst, fine_grid),
-        sd_k=_wrapped(np.where(nest.spread(valid), sd, np.nan), fine_grid),
+        lst_k=_wrapped(made.lst_k, fine_grid, "K"),
+        sd_k=_wrapped(made.sd_k, fine_grid, "K"),
+        flags=_wrapped(made.flags, fine_grid, "1"),
         method=verdict.method,
-        skill=verdict.report(),
-        effective_resolution_m=cell_m * verdict.resolution_share(fine_share, below),
-        mass_residual_k=mass_residual_k(lst, coarse, nest),
-        predictors=list(fields) if verdict.method != "smooth" else [],
+        skill={**verdict.report(), **carried},
+        effective_resolution_m=cell_m * made.resolution_share,
+        mass_residual_k=made.mass_residual_k,
+        predictors=[] if learnt is None else learnt.prepared.names,
     )
+
+
+def _source(predictors: Any, classes: Any | None, grid: GeoBox) -> Source:
+    if hasattr(predictors, "window"):
+        source: Source = predictors
+        return source
+    return in_memory(predictors, classes, (grid.shape[0], grid.shape[1]))
 
 
 def mass_residual_k(fine_k: Array, coarse_k: Array, nest: Nesting) -> float:
@@ -144,92 +187,7 @@ def mass_residual_k(fine_k: Array, coarse_k: Array, nest: Nesting) -> float:
     return float(np.nanmax(np.abs(mean - coarse_k)[valid]))
 
 
-def _wrapped(values: Array, grid: GeoBox) -> xr.DataArray:
-    array = wrap_xr(values.astype("float32"), grid)
-    array.attrs = {"units": "K"}
+def _wrapped(values: Array, grid: GeoBox, units: str) -> xr.DataArray:
+    array = wrap_xr(values, grid)
+    array.attrs = {"units": units}
     return array
-
-
-def _prepare(
-    predictors: Mapping[str, Any] | xr.Dataset, classes: Any | None, shape: tuple[int, ...]
-) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-    """Usable predictors without gaps, slightly blurred; and where one of them was missing."""
-    raw = {str(name): np.asarray(values, dtype="float32") for name, values in predictors.items()}
-    if classes is not None:
-        codes = np.asarray(classes, dtype="float32")
-        known = np.isfinite(codes)
-        for code in np.unique(codes[known]):
-            share = np.where(known, codes == code, np.nan).astype("float32")
-            raw[f"class_{code:g}"] = share
-    missing = np.zeros(shape, dtype=bool)
-    usable = {}
-    for name, values in raw.items():
-        hole = ~np.isfinite(values)
-        if hole.mean() > 1.0 - MIN_FINITE_SHARE:
-            continue
-        filled = fill_gaps(values)
-        if float(filled.std()) < 1e-9:
-            continue
-        missing |= hole
-        usable[name] = ndimage.gaussian_filter(
-            filled, PREDICTOR_BLUR_PIXELS, mode="nearest", truncate=3.0
-        )
-    return usable, missing
-
-
-def _cell_predictors(fields: Mapping[str, Array], nest: Nesting, fwhm_pixels: float) -> Array:
-    """Predictors as the sensor would see them, (coarse y, x, predictors).
-
-    The blur of the sensor, ``fwhm_pixels`` fine pixels wide, is applied on the fine pixels:
-    between cells that are as large as the blur it could not be represented.
-    """
-    shape = (nest.rows.n_coarse, nest.columns.n_coarse)
-    seen = np.empty((*shape, len(fields)))
-    sigma = fwhm_pixels * FWHM_TO_SIGMA
-    for index, values in enumerate(fields.values()):
-        blurred = ndimage.gaussian_filter(values, sigma, mode="nearest") if sigma else values
-        seen[..., index] = nest.mean(blurred)
-    return seen
-
-
-def _detail(
-    verdict: Verdict,
-    linear: Array,
-    cells: Array,
-    fields: Mapping[str, Array],
-    nest: Nesting,
-    smooth: Array,
-    valid: NDArray[np.bool_],
-) -> Array | None:
-    """What the chosen regression differs from the smooth field; its cell means are 0."""
-    if verdict.method == "smooth":
-        return None
-    model = Bounded(verdict.method, cells[valid], linear[valid])
-    guess = np.empty(smooth.shape)
-    for top in range(0, smooth.shape[0], 256):
-        strip = slice(top, top + 256)
-        guess[strip] = model.predict(np.stack([f[strip] for f in fields.values()], axis=-1))
-    residual = fill_gaps(np.where(valid, linear - nest.mean(guess), np.nan))
-    return guess + nest.smooth(residual) - smooth
-
-
-def _sigma(
-    verdict: Verdict,
-    below: float,
-    noise_k: Array,
-    detail: Array | None,
-    missing: NDArray[np.bool_],
-    nest: Nesting,
-) -> Array:
-    """1-sigma error [K]: of the coarse value, and of what lies below its cell."""
-    filled = fill_gaps(noise_k)
-    finite = noise_k[np.isfinite(noise_k)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    noise = np.clip(nest.smooth(filled), low, high)
-    variance: Array = np.full(noise.shape, below)
-    if detail is not None:
-        left = verdict.unexplained * below
-        varying = verdict.detail_error * detail**2
-        constant = max(left - float(varying.mean()), 0.25 * left)
-        variance = np.where(missing, below, constant + varying)
-    return np.asarray(np.sqrt(noise**2 + variance))

@@ -8,10 +8,10 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from scipy import ndimage
 
-from heliopolis.errors import ConfigError, NoDataError
+from heliopolis.errors import ConfigError, GridError, NoDataError
 from heliopolis.grid import coarsen
-from heliopolis.io.raster import read_raster, read_tags, write_cog
-from heliopolis.scene import Scene, Sensor
+from heliopolis.io.raster import read_onto, read_raster, read_tags, write_cog
+from heliopolis.scene import Scene, Sensor, pattern_dates
 from heliopolis.steps.composite import composite
 from heliopolis.steps.landsat_lst import write_landsat_lst
 from heliopolis.steps.optical import optical_composite
@@ -107,6 +107,33 @@ def test_sharpening_finds_the_buildings_and_reports(run, ground):
     assert {"acquired", "sensor", "clear_share", "simulated", "method"} <= set(tags)
 
 
+def test_a_sharp_date_is_carried_to_another_with_its_own_skill(run, tmp_path):
+    first, second, cloudy = (run / day for day in DAYS)
+    for patterns, named in (([cloudy / "lst.tif", second / "lst.tif"], f"pattern_lst_{DAYS[1]}"),
+                            ([cloudy / "lst.tif"], None)):  # fmt: skip
+        sharpen(coarse=first / "coarse.tif", optical=None, lst=tmp_path / "lst.tif",
+                report=tmp_path / "r.json", options=OPTIONS, patterns=patterns)  # fmt: skip
+        report = json.loads((tmp_path / "r.json").read_text())
+        if named is None:
+            assert "pattern" not in report["skill"]
+        else:
+            assert report["predictors"] == [named]
+            assert report["skill"]["pattern"]["used"]
+            assert report["skill"]["pattern"]["skill"] > 0.3
+
+
+def test_patterns_are_of_landsat_of_the_same_time_of_day_and_nearest_first():
+    def scene(name, sensor, day, overpass="day"):
+        when = datetime(2025, 6, day, 10, tzinfo=UTC)
+        return Scene(name, sensor, when, {"properties": {"heliopolis:overpass": overpass}})
+
+    every = [scene("s3", Sensor.SLSTR_LST, 20), scene("a", Sensor.LANDSAT_L2, 1),
+             scene("b", Sensor.LANDSAT_L1, 22), scene("c", Sensor.LANDSAT_L2, 20, "night"),
+             scene("d", Sensor.SLSTR_LST, 21)]  # fmt: skip
+    assert [one.id for one in pattern_dates(every, "s3")] == ["b", "a"]
+    assert pattern_dates(every, "a") == []
+
+
 def test_composite_leaves_the_cloudy_date_out_and_says_so(run, ground):
     tags = read_tags(run / "lst.tif")
     assert "lst_20250715" in json.loads(tags["left_out"])
@@ -175,3 +202,53 @@ def test_sharpen_files_conserves_and_keeps_the_predictors_grid(tmp_path, ground)
 def test_a_method_that_is_not_known(tmp_path):
     with pytest.raises(ConfigError, match="not known"):
         write_landsat_lst(tmp_path, tmp_path / "x.tif", method="magic")
+
+
+def strange_inputs(folder, ground):
+    """Coarse cells, and predictors of another CRS, off the cells and partly outside them."""
+    kelvin = xr.DataArray(24.0 + 8.0 * ground + 273.15, dims=("y", "x"))
+    coarse = wrap_xr(coarsen_mean_k(kelvin, 10).values.astype("float32"), coarsen(GRID, 100))
+    coarse.attrs = {"units": "K"}
+    write_cog(folder / "coarse.tif", xr.Dataset({"lst": coarse}))
+    box = GRID.boundingbox
+    west, north = box.left - 333.0, box.top + 207.0
+    off = GeoBox.from_bbox((west, north - 2000, west + 2000, north), str(GRID.crs), resolution=20)
+    degrees = GRID.extent.to_crs("EPSG:4326").boundingbox
+    lonlat = GeoBox.from_bbox(degrees.bbox, "EPSG:4326", resolution=0.00012)
+    field = xr.Dataset({"p": wrap_xr(ground.astype("float32"), GRID)})
+    write_cog(folder / "source.tif", field)
+    for name, grid in (("off", off), ("lonlat", lonlat)):
+        read = read_onto([folder / "source.tif"], grid, resampling="bilinear")
+        write_cog(folder / f"{name}.tif", read)
+    return coarse
+
+
+@pytest.mark.parametrize("name", ["off", "lonlat"])
+def test_sharpen_files_takes_what_does_not_fit(tmp_path, ground, name):
+    coarse = strange_inputs(tmp_path, ground)
+    told = sharpen_files(tmp_path / "coarse.tif", [tmp_path / f"{name}.tif"],
+                         tmp_path / "fine.tif", classes=tmp_path / "source.tif")  # fmt: skip
+    fine = read_raster(tmp_path / "fine.tif")
+    grid = fine.odc.geobox
+    assert list(fine.data_vars) == ["lst_c", "lst_sd_c", "flags"]
+    assert grid.crs == GRID.crs
+    inside, whole = grid.boundingbox, GRID.boundingbox
+    assert inside.left >= whole.left - 1e-6
+    assert inside.top <= whole.top + 1e-6
+    assert told["mass_residual_k"] < 0.02
+    assert told["method"] != "smooth"
+    truth = read_onto([tmp_path / "source.tif"], grid, resampling="average")["p"].values
+    seen = fine["lst_c"].values
+    good = np.isfinite(seen) & np.isfinite(truth)
+    assert good.mean() > 0.9
+    assert np.corrcoef(seen[good], truth[good])[0, 1] > 0.9
+    assert read_tags(tmp_path / "fine.tif")["resolution"].endswith("m real")
+    assert coarse.shape[0] == 20
+
+
+def test_sharpen_files_says_when_nothing_overlaps(tmp_path, ground):
+    strange_inputs(tmp_path, ground)
+    far = GeoBox.from_bbox((0, 6_000_000, 2000, 6_002_000), str(GRID.crs), resolution=10)
+    write_cog(tmp_path / "far.tif", xr.Dataset({"p": wrap_xr(ground.astype("float32"), far)}))
+    with pytest.raises(GridError, match="overlap"):
+        sharpen_files(tmp_path / "coarse.tif", [tmp_path / "far.tif"], tmp_path / "fine.tif")

@@ -48,7 +48,13 @@ def test_land_of_natural_spectrum_seen_by_the_sensor(slope):
         return field.reshape(size // factor, factor, size // factor, factor).mean(axis=(1, 3))
 
     z, seen, better = [], [], []
-    for row, column in ((0, 4), (2, 8), (5, 1), (7, 6), (9, 3)):  # where the sensor's pixels lie in the cells
+    for row, column in (
+        (0, 4),
+        (2, 8),
+        (5, 1),
+        (7, 6),
+        (9, 3),
+    ):  # where the sensor's pixels lie in the cells
         at = np.arange(size) / 10.0
         where = np.meshgrid(at - row / 10.0, at - column / 10.0, indexing="ij")
         picture = ndimage.map_coordinates(
