@@ -54,7 +54,8 @@ def landsat_cells(
     Returns
     -------
     cells
-        ``lst_k``, ``sd_k``, parts of the error [K], and ``untrusted`` (0/1) where materials are
+        ``lst_k``, ``sd_k``, parts of the error [K], ``seen_k`` (what the sensor saw, beyond the
+        cell too [K]) and ``untrusted`` (0/1) where materials are
         known; share of the area that is clear; native cell [m]; tags. A scene behind a network
         that is cloudier than ``thermal.min_clear_share`` is not fetched, and its cells are NaN.
     """
@@ -72,9 +73,10 @@ def landsat_cells(
     cells = averaged(found.values.where(sky.on(fine)), factor, coarse).compute()
     # The sensor looks beyond the cell, on every date alike.
     cells[PARTS[2]] = quadrature(cells[PARTS[2]], footprint_sd(cells["lst_k"]))
+    cells["seen_k"] = cells["lst_k"]
     cells["lst_k"] = restored(cells["lst_k"])
     cells["sd_k"] = quadrature(*(cells[name] for name in PARTS))
-    tags = {**found.tags, "footprint": "restored"}
+    tags = dict(found.tags)
     if back is not None:
         tags["recovered_share"] = f"{_share_inside(sky, grid, 'recovered'):.5f}"
     if found.untrusted is not None:

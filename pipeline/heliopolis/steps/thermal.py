@@ -36,8 +36,7 @@ _LOG = logging.getLogger(__name__)
 #: Share of a scene that is clear for its pattern to be carried to other dates.
 _CLEAR_PATTERN = 0.9
 _CARRIED = ("native_resolution_m", "acquired", "sensor", "simulated", "clear_share", "scene",
-            "overpass", "retrieval", "emissivity", "water_vapour", "recovered_share",
-            "footprint")  # fmt: skip
+            "overpass", "retrieval", "emissivity", "water_vapour", "recovered_share")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------ one thermal scene
@@ -76,6 +75,8 @@ def thermal_scene(*, scenes: Path, coarse: Path, scene: str, options: dict[str, 
         **told,
     }
     bands = celsius(cells["lst_k"], cells["sd_k"]).assign(_error_bands(cells))
+    if "seen_k" in cells:
+        bands["seen_c"] = celsius(cells["seen_k"], cells["sd_k"])["lst_c"]
     if "untrusted" in cells:
         bands["untrusted"] = untrusted_band(cells["untrusted"])
     write_cog(coarse, bands, tags=tags)
@@ -181,12 +182,14 @@ def sharpen(
         predictors = {str(name): stack[name].to_numpy() for name in stack.data_vars}
     pattern = _pattern(patterns, grid) if thermal.sharpen else {}
     random = seen[PARTS[0]].to_numpy() if PARTS[0] in seen else np.zeros(1)
+    beyond = "seen_c" in seen
     result = sharpening.sharpen(
-        seen["lst_c"].to_numpy() + ZERO_C_K,
+        seen["seen_c" if beyond else "lst_c"].to_numpy() + ZERO_C_K,
         seen["lst_sd_c"].to_numpy(),
         {**predictors, **pattern},
         raster_grid(coarse),
         grid,
+        own_k=seen["lst_c"].to_numpy() + ZERO_C_K if beyond else None,
         psf_fwhm_m=float(tags["native_resolution_m"]),
         noise_k=float(np.median(random[np.isfinite(random)])) if np.isfinite(random).any() else 0.0,
         pattern=list(pattern),

@@ -80,6 +80,7 @@ def sharpen(
     fine_grid: GeoBox,
     *,
     classes: Any | None = None,
+    own_k: Any | None = None,
     psf_fwhm_m: float = 0.0,
     noise_k: float = 0.0,
     pattern: Sequence[str] = (),
@@ -101,6 +102,10 @@ def sharpen(
         ignored.
     classes
         Class codes (y, x) on ``fine_grid``; each class becomes a predictor.
+    own_k
+        Mean of each cell itself [K] where ``coarse_k`` is what a sensor saw that looks beyond the
+        cell (`heliopolis.thermal.footprint.restored`), NaN where that is. Learning is from what
+        was seen, with ``psf_fwhm_m``; the means of the outcome are these.
     psf_fwhm_m
         Blur of the sensor beyond the averaging over the cell, full width at half maximum [m].
     noise_k
@@ -119,13 +124,13 @@ def sharpen(
     """
     # Threads of many small fits cost more than they save; windows have threads of their own.
     with threadpool_limits(limits=1):
-        return _sharpened(coarse_k, coarse_sd_k, _source(predictors, classes, fine_grid),
+        return _sharpened((coarse_k, own_k), coarse_sd_k, _source(predictors, classes, fine_grid),
                           (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern,
                           regression=regression, side=side)  # fmt: skip
 
 
 def _sharpened(
-    coarse_k: Any,
+    temperatures: tuple[Any, Any | None],
     coarse_sd_k: Any,
     source: Source,
     grids: tuple[GeoBox, GeoBox],
@@ -140,7 +145,9 @@ def _sharpened(
     psf_fwhm_m, noise_k = sensor
     rows, columns = crop_to(coarse_grid, fine_grid)
     nest = Nesting.between(coarse_grid[rows, columns], fine_grid)
-    coarse = np.asarray(coarse_k, dtype="float64")[rows, columns]
+    seen, own = temperatures
+    coarse = np.asarray(seen, dtype="float64")[rows, columns]
+    kept_k = coarse if own is None else np.asarray(own, dtype="float64")[rows, columns]
     noise = np.asarray(coarse_sd_k, dtype="float64")[rows, columns]
     cell_m = float(coarse_grid.resolution.x)
     linear = to_linear(coarse)
@@ -157,7 +164,7 @@ def _sharpened(
             if verdict.model is not None:
                 kept = choice.predictors
                 learnt = Learnt(prepared.only(kept), cells.only(kept), verdict.model)
-    made = FineField(linear, noise, nest, verdict, learnt, side).made(cell_m)
+    made = FineField(to_linear(kept_k), noise, nest, verdict, learnt, side).made(cell_m)
     return SharpenResult(
         lst_k=_wrapped(made.lst_k, fine_grid, "K"),
         sd_k=_wrapped(made.sd_k, fine_grid, "K"),

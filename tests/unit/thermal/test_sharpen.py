@@ -54,6 +54,19 @@ def test_mass_is_conserved(linear_city):
     assert result.mass_residual_k < 0.01
 
 
+def test_what_a_wider_footprint_saw_is_learnt_from_and_the_cells_own_means_are_kept(linear_city):
+    truth, predictors = linear_city
+    own = coarse_of(truth)
+    seen = coarse_of(ndimage.gaussian_filter(truth, 4.2466, mode="nearest"))
+    sd = np.full(seen.shape, 0.1)
+    result = sharpen(seen, sd, predictors, COARSE, FINE, own_k=own, psf_fwhm_m=100.0)
+    assert result.mass_residual_k < 0.01
+    again = coarse_of(result.lst_k.values.astype("float64"))
+    assert np.abs(again - own).max() < 0.01
+    alone = sharpen(seen, sd, predictors, COARSE, FINE, psf_fwhm_m=100.0)
+    assert rmse(result, truth) < rmse(alone, truth)
+
+
 def test_noise_predictors_are_not_used(linear_city):
     truth, _ = linear_city
     seen = coarse_of(truth)
