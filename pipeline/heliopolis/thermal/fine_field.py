@@ -169,12 +169,15 @@ class FineField:
         constant = max(below - spread * detail, 0.25 * below)
         total = Sums.of(nest)
         most = below + detail
+        local = np.ones_like(self.linear) if verdict.local is None else verdict.local
+        varied, least = nest.knots(local), float(local.min())
 
         def work(window: Window) -> tuple[Part, Array]:
             own = lst[window].astype("float64")
             good = nest.spread(self.valid, *window)
             square = np.square(own - nest.drawn(plain, *window)) if self.learnt is not None else 0.0
-            variance = verdict.tail**2 * (constant + spread * square) + np.zeros_like(own)
+            here = np.maximum(nest.drawn(varied, *window), least)
+            variance = verdict.tail**2 * (constant * here + spread * square)
             marked = flags[window]
             variance = np.where(marked > 0, np.maximum(variance, most), variance)
             error = np.clip(nest.drawn(noise, *window), low, high)

@@ -26,6 +26,12 @@ from heliopolis.thermal.moments import Moments
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
+#: Width of the surroundings in which errors are compared with those of all cells: 1 sigma of a
+#: Gaussian [cell], about 28 cells; and the weight of the mean of all beside them, about 3 cells.
+_AROUND_CELLS, _AS_ALL = 1.5, 0.1
+_AROUND_REACH = 5
+#: Weight of a cell in its own surroundings.
+_OWN = 1.0 / (2.0 * np.pi * _AROUND_CELLS**2)
 #: A method is used when its held-out error is below this share of that of every simpler one, ...
 MIN_GAIN = 0.98
 #: ... and when what it gains on smooth interpolation is this many standard errors above nothing.
@@ -74,6 +80,9 @@ class Verdict:
         Share of the squared detail that is error.
     tail
         Error that 68 % of the cells stay within, over the root mean square.
+    local
+        Squared held-out error around each cell over its mean (coarse y, x): where the ground is
+        more varied than the method can tell, here, it is so below the cells too. None: 1.
     rmse_k
         Held-out error of each method, and of bilinear interpolation [K].
     factor, n_cells
@@ -91,6 +100,7 @@ class Verdict:
     detail: float = 0.0
     detail_error: float = 0.0
     tail: float = 1.0
+    local: Array | None = None
     rmse_k: dict[str, float] = field(default_factory=dict)
     factor: int = 0
     n_cells: int = 0
@@ -438,6 +448,7 @@ class Trial:
             detail=float(np.mean((amplitude * guess)[self.octave.counted] ** 2)),
             detail_error=varying,
             tail=tail,
+            local=self._local(amplitude * guess),
             rmse_k=rmse,
             factor=2,
             n_cells=int(self.octave.counted.sum()),
@@ -463,9 +474,28 @@ class Trial:
         slope = float(np.cov(power, error**2, bias=True)[0, 1]) / spread if spread > 0 else 0.0
         most = 0.75 * mean / max(float(power.mean()), 1e-12)
         slope = float(np.clip(slope, 0.0, min(most, 1.0)))
-        sigma = np.sqrt(mean - slope * float(power.mean()) + slope * power)
+        local = self._local(guess, without_itself=True)[self.octave.counted]
+        sigma = np.sqrt((mean - slope * float(power.mean())) * local + slope * power)
         ratio = error / np.maximum(sigma, 1e-12)
         return slope, float(np.quantile(ratio, _COVERED)) if mean > 0 else 1.0
+
+    def _local(self, guess: Array, without_itself: bool = False) -> Array:
+        """Squared error of the cells around each cell over that of all (coarse y, x)."""
+        counted = self.octave.counted.astype("float64")
+        square = np.where(self.octave.counted, (guess - self.target) ** 2, 0.0)
+        mean = float(square.sum()) / max(float(counted.sum()), 1.0)
+        if mean <= 0:
+            return np.ones_like(square)
+        total, known = (_around(part) for part in (square, counted))
+        if without_itself:
+            total, known = total - _OWN * square, known - _OWN * counted
+        return np.asarray((total / mean + _AS_ALL) / (known + _AS_ALL))
+
+
+def _around(values: Array) -> Array:
+    return np.asarray(
+        ndimage.gaussian_filter(values, _AROUND_CELLS, mode="constant", radius=_AROUND_REACH)
+    )
 
 
 def squares(shape: tuple[int, ...], folds: int | None = None) -> NDArray[np.intp]:
