@@ -120,7 +120,8 @@ OTHER_DATES = 3
 def pattern_dates(scenes: Sequence[Scene], name: str, at_most: int = 3) -> list[Scene]:
     """Landsat scenes whose sharp pattern a coarse scene of Sentinel-3 may use, nearest first.
 
-    They are of the same time of day: what is warm by day is not what is warm by night.
+    They are of the same time of day: what is warm by day is not what is warm by night. They are of
+    the same day or before: a scene that is added later changes nothing for those before it.
     """
     own = next((one for one in scenes if one.id == name), None)
     if own is None or own.sensor is not Sensor.SLSTR_LST:
@@ -131,6 +132,7 @@ def pattern_dates(scenes: Sequence[Scene], name: str, at_most: int = 3) -> list[
         for one in scenes
         if one.sensor in (Sensor.LANDSAT_L2, Sensor.LANDSAT_L1)
         and one.properties.get("heliopolis:overpass", "day") == hour
+        and one.acquired.date() <= own.acquired.date()
     ]
     return sorted(found, key=lambda one: (abs(one.acquired - own.acquired), one.id))[:at_most]
 

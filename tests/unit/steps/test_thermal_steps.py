@@ -122,14 +122,14 @@ def test_a_sharp_date_is_carried_to_another_with_its_own_skill(run, tmp_path):
             assert report["skill"]["pattern"]["skill"] > 0.3
 
 
-def test_patterns_are_of_landsat_of_the_same_time_of_day_and_nearest_first():
+def test_patterns_are_of_landsat_of_the_same_time_of_day_and_before_and_nearest_first():
     def scene(name, sensor, day, overpass="day"):
         when = datetime(2025, 6, day, 10, tzinfo=UTC)
         return Scene(name, sensor, when, {"properties": {"heliopolis:overpass": overpass}})
 
     every = [scene("s3", Sensor.SLSTR_LST, 20), scene("a", Sensor.LANDSAT_L2, 1),
-             scene("b", Sensor.LANDSAT_L1, 22), scene("c", Sensor.LANDSAT_L2, 20, "night"),
-             scene("d", Sensor.SLSTR_LST, 21)]  # fmt: skip
+             scene("b", Sensor.LANDSAT_L1, 18), scene("c", Sensor.LANDSAT_L2, 20, "night"),
+             scene("d", Sensor.SLSTR_LST, 21), scene("e", Sensor.LANDSAT_L2, 21)]  # fmt: skip
     assert [one.id for one in pattern_dates(every, "s3")] == ["b", "a"]
     assert pattern_dates(every, "a") == []
 
