@@ -19,4 +19,11 @@ if [ ! -x .venv-stac/bin/uvicorn ]; then
     && .venv-stac/bin/pip install -q -r tests/services/stac-requirements.txt 2>/dev/null \
     || { rm -rf .venv-stac; echo "services: could not install the STAC service"; }
 fi
+if [ ! -x .venv-validators/bin/rio ]; then
+  # The GeoPackage validator runs beside Debian's GDAL, hence without its own.
+  python3 -m venv .venv-validators \
+    && .venv-validators/bin/pip install -q -r tests/services/validator-requirements.txt 2>/dev/null \
+    && .venv-validators/bin/pip install -q --no-deps pdok-geopackage-validator==0.14.5 2>/dev/null \
+    || { rm -rf .venv-validators; echo "services: could not install the validators"; }
+fi
 exit 0

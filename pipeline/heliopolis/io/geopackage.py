@@ -110,7 +110,10 @@ def write_geopackage(
 
 
 def _ready(name: str, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Valid geometries of one type: repaired, and multi where single and multi are mixed."""
+    """Valid geometries of one type: repaired, and multi where single and multi are mixed.
+
+    Outer rings run counter-clockwise and holes clockwise, as OGC 06-103r4, 6.1.11 wants them.
+    """
     geometry = np.asarray(table.geometry.array)
     broken = ~(shapely.is_valid(geometry) | shapely.is_missing(geometry))
     if broken.any():
@@ -119,6 +122,7 @@ def _ready(name: str, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     kinds = {str(kind) for kind in table.geom_type.dropna().unique()}
     if kinds == {"Polygon", "MultiPolygon"} or _EMPTY_TYPE.get(name) == "MultiPolygon":
         geometry = np.array([_multi(one) for one in geometry], dtype=object)
+    geometry = shapely.orient_polygons(geometry)
     made = table.copy()
     made[made.geometry.name] = gpd.GeoSeries(geometry, index=table.index, crs=table.crs)
     return made

@@ -142,3 +142,12 @@ def test_points_get_a_marker_style(tmp_path):
     ((text, kind),) = rows(path, "SELECT styleQML, type FROM layer_styles")
     assert 'type="marker"' in text
     assert kind == "Point"
+
+
+def test_outer_rings_run_counter_clockwise_and_holes_clockwise(tmp_path):
+    hole = shapely.box(1, 1, 2, 2).exterior.coords
+    shape = shapely.Polygon(shapely.box(0, 0, 4, 4, ccw=False).exterior.coords, [hole])
+    path = write_geopackage(tmp_path / "x.gpkg", {"hot_zones": zones(shapes=[shape, shape])})
+    back = read_layer(path, "hot_zones").geometry
+    assert all(one.exterior.is_ccw and not one.interiors[0].is_ccw for one in back)
+    assert back.area.tolist() == [15, 15]
