@@ -60,7 +60,8 @@ def test_every_layer_is_valid_styled_and_drawn(rendered, language):
     for key, layer in told["layers"].items():
         assert layer["valid"], key
         if "renderer" in layer:
-            assert layer["renderer"] in ("RuleRenderer", "singleSymbol", "singlebandpseudocolor")
+            known = ("RuleRenderer", "graduatedSymbol", "singleSymbol", "singlebandpseudocolor")
+            assert layer["renderer"] in known
             assert layer["drawn"] > 0.001, key
             assert (pictures / f"layer-{key}.png").stat().st_size > 1000
     assert told["extent"] != "Empty"

@@ -96,6 +96,8 @@ def _renderer(layer: str, language: str, geometry: Geometry) -> ET.Element:
         return _single(layer, geometry)
     labels = [f"{text}" for text in scale.labels(language)]
     classes = list(zip(scale.filters(), labels, scale.colours, strict=True))
+    if layer in _MANY:
+        return _graduated(scale, labels, word("no_value", language), geometry)
     classes.append((f'"{scale.field}" IS NULL', word("no_value", language), _GREY))
     return _rules(layer, scale, classes, geometry)
 
@@ -125,6 +127,36 @@ def _rules(
     return renderer
 
 
+#: Layers of up to millions of features: graduated, which QGIS draws twice as fast as rules, and
+#: without outlines, which would hide the colours of a whole city.
+_MANY = ("buildings",)
+#: Ends of the open classes, and what stands for NULL in the expression of a graduated style.
+_END, _NULL = 1e9, -1e10
+
+
+def _graduated(scale: Scale, labels: list[str], no_value: str, geometry: Geometry) -> ET.Element:
+    """Graduated renderer; the features without a value are a class of their own.
+
+    QGIS takes the first class that holds a value, both ends included: from the highest down, a
+    value on a limit falls into the upper class, as in `Scale.filters`.
+    """
+    renderer = ET.Element(
+        "renderer-v2", type="graduatedSymbol", attr=f'coalesce("{scale.field}", {_NULL:g})',
+        graduatedMethod="GraduatedColor", symbollevels="0", forceraster="0", enableorderby="0",
+    )  # fmt: skip
+    limits = [-_END, *scale.breaks, _END]
+    classes = list(zip(limits[:-1], limits[1:], labels, scale.colours, strict=True))[::-1]
+    classes.append((_NULL, _NULL, no_value, _GREY))
+    ranges, symbols = ET.SubElement(renderer, "ranges"), ET.SubElement(renderer, "symbols")
+    for index, (low, high, label, colour) in enumerate(classes):
+        ET.SubElement(
+            ranges, "range", lower=f"{low:g}", upper=f"{high:g}", symbol=str(index), label=label,
+            render="true",
+        )  # fmt: skip
+        symbols.append(_symbol(str(index), geometry, colour, None, 0.0, 1.0))
+    return renderer
+
+
 def _single(layer: str, geometry: Geometry) -> ET.Element:
     renderer = ET.Element(
         "renderer-v2", type="singleSymbol", symbollevels="0", forceraster="0", enableorderby="0"
@@ -141,7 +173,7 @@ def _symbol(
     name: str,
     geometry: Geometry,
     colour: str,
-    outline: str,
+    outline: str | None,
     width_mm: float,
     opacity: float,
     *,
@@ -155,8 +187,8 @@ def _symbol(
     layer.set("pass", "0")
     properties = {
         "color": _rgba(colour, round(255 * opacity)),
-        "outline_color": _rgba(outline),
-        "outline_style": "dash" if hollow else "solid",
+        "outline_color": _rgba(outline or colour),
+        "outline_style": "dash" if hollow else "solid" if outline else "no",
         "outline_width": f"{width_mm:g}",
         "outline_width_unit": "MM",
         "joinstyle": "round",

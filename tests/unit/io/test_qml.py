@@ -25,7 +25,14 @@ def test_style_parses_and_names_every_column(layer, language):
     assert aliases == {k: v.alias(language) for k, v in layer_fields(layer).items()}
     symbols = [one.get("name") for one in style.find("renderer-v2/symbols")]
     rules = list(style.iter("rule"))
-    if layer in SCALES:
+    if layer == "buildings":
+        ranges = list(style.iter("range"))
+        assert [one.get("symbol") for one in ranges] == symbols
+        assert [one.get("label") for one in ranges[:-1]] == SCALES[layer].labels(language)[::-1]
+        limits = [float(one.get("lower")) for one in ranges[:-2]]
+        assert limits == [float(limit) for limit in SCALES[layer].breaks[::-1]]
+        assert float(ranges[-1].get("upper")) < float(ranges[-2].get("lower"))
+    elif layer in SCALES:
         assert [rule.get("symbol") for rule in rules] == symbols
         assert len(rules) == len(SCALES[layer].colours) + 1
         assert rules[-1].get("filter").endswith("IS NULL")
