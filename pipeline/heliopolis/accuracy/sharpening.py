@@ -15,7 +15,7 @@ from heliopolis.errors import InputError
 from heliopolis.grid import coarsen
 from heliopolis.io.raster import raster_grid, read_onto, read_raster
 from heliopolis.thermal.conserve import Nesting, fill_gaps
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA
+from heliopolis.thermal.octave import FWHM_TO_SIGMA
 from heliopolis.thermal.planck import ZERO_C_K, from_linear, to_linear
 from heliopolis.thermal.sharpen import sharpen
 

@@ -17,10 +17,10 @@ from scipy import ndimage
 
 from heliopolis.thermal.candidates import Model
 from heliopolis.thermal.conserve import Nesting, Part, Sums, fill_gaps
-from heliopolis.thermal.heldout import Verdict
 from heliopolis.thermal.moments import Moments, in_order
 from heliopolis.thermal.planck import from_linear, to_linear
 from heliopolis.thermal.predictors import Prepared, Window, windows
+from heliopolis.thermal.verdict import Verdict
 
 Array = NDArray[Any]
 #: A prediction may lie outside the range of the coarse values by this share of it, and a

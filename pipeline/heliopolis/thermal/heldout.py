@@ -3,26 +3,23 @@
 The coarse scene is blurred and averaged to cells twice as large. What smooth interpolation from
 these leaves of the scene is its detail; models of it are learnt on some parts of the area and
 scored on the others. A model has to beat smooth interpolation, and every simpler model, there.
-
-The error below the coarse cell, where no truth is at hand, is the held-out error of this one
-octave of scale, summed over the octaves down to the fine pixel. From one octave to the next it
-grows by a factor that is told by three things: the same error one octave further up, the
-predicted detail's own growth towards finer scales, and `FADE`, by which skill is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from heliopolis.thermal.candidates import Lesson, Model
-from heliopolis.thermal.conserve import Nesting, fill_gaps
+from heliopolis.thermal.candidates import Lesson, Model, homogeneity
+from heliopolis.thermal.conserve import fill_gaps
 from heliopolis.thermal.moments import Moments
+from heliopolis.thermal.octave import Octave, blurred
+from heliopolis.thermal.verdict import Verdict, less
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -41,204 +38,8 @@ MIN_CELLS = 48
 #: Side of the squares of cells that are held out together.
 FOLD_CELLS = 4
 _FOLDS = 4
-#: The unexplained share of the detail grows by this factor from octave to octave. Chosen on the
-#: simulated city (100 m to 10 m).
-FADE = 1.35
-#: The least of several held-out errors is too small by about this share of its standard error,
-#: with every four cells one independent value.
-_PICKED = 0.5
-#: Standard error of the growth that is expected from the predictors (natural logarithm).
-_GROWTH_SD = 0.25
-#: Standard deviation of a Gaussian over its full width at half maximum.
-FWHM_TO_SIGMA = 0.42466
 #: Share of errors within one sigma.
 _COVERED = 0.6827
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the held-out test says.
-
-    Attributes
-    ----------
-    method
-        ``smooth`` or the name of a model.
-    model
-        The model, learnt on all cells; None for ``smooth``.
-    amplitude
-        Share of the model's detail that is used, 0..1.
-    base_variance, error
-        Squared held-out error [K2] of smooth interpolation and of the method.
-    base_growth, error_growth
-        The same one octave further up, divided into that here (finer over coarser); and the
-        standard error of their logarithm.
-    noise
-        Part of the squared error that is noise of the coarse cells [K2].
-    detail
-        Variance of the method's detail in the test [K2].
-    detail_error
-        Share of the squared detail that is error.
-    tail
-        Error that 68 % of the cells stay within, over the root mean square.
-    local
-        Squared held-out error around each cell over its mean (coarse y, x): where the ground is
-        more varied than the method can tell, here, it is so below the cells too. None: 1.
-    rmse_k
-        Held-out error of each method, and of bilinear interpolation [K].
-    factor, n_cells
-        Degradation, and number of coarse cells in the test.
-    """
-
-    method: str = "smooth"
-    model: Model | None = None
-    amplitude: float = 0.0
-    base_variance: float = 0.0
-    error: float = 0.0
-    base_growth: tuple[float, float] = (1.0, 9.0)
-    error_growth: tuple[float, float] = (1.0, 9.0)
-    noise: float = 0.0
-    detail: float = 0.0
-    detail_error: float = 0.0
-    tail: float = 1.0
-    local: Array | None = None
-    rmse_k: dict[str, float] = field(default_factory=dict)
-    factor: int = 0
-    n_cells: int = 0
-
-    def below_cell(self, fine_share: float, detail: float) -> float:
-        """Squared error between coarse cell and fine pixel [K2].
-
-        Parameters
-        ----------
-        fine_share
-            Fine pixel as a share of the coarse cell.
-        detail
-            Variance of the method's detail on the fine pixels [K2].
-        """
-        octaves = max(float(np.log2(1.0 / fine_share)), 1e-3)
-        if self.method == "smooth":
-            growth = _combined(self.base_growth, 0.0)
-        else:
-            own = _growth_of_sum(detail / max(self.detail, 1e-12), octaves)
-            growth = _combined(self.error_growth, float(np.log(own * FADE)))
-        chance = 1.0 + _PICKED * float(np.sqrt(2.0 * 4.0 / max(self.n_cells, 8)))
-        return chance * _less(self.error, self.noise) * _sum(growth, octaves)
-
-    def resolution_share(self, fine_share: float, detail: float) -> float:
-        """Cell, as a share of the coarse one, over which plain averaging errs as much.
-
-        With ``D(L, l) = c (L^p - l^p)`` for the variance between two scales and p from its
-        values in the test and below the cell: there, all variance over that of the detail is
-        taken to be as in the test. Of it the share that stays unexplained is the square root of
-        that in the test, because skill fades towards finer scales.
-        """
-        if self.method == "smooth" or self.base_variance <= 0 or detail <= 0:
-            return 1.0
-        unexplained = float(np.sqrt(self.error / self.base_variance))
-        below = max(detail * self.base_variance / self.detail, self.base_variance)
-        powers = np.linspace(2.0, -3.0, 2000)
-        powers = powers[np.abs(powers) > 1e-6]
-        ratio = (1.0 - fine_share**powers) / (2.0**powers - 1.0)
-        p = float(np.interp(below / self.base_variance, ratio, powers))
-        p = p if abs(p) > 1e-3 else 1e-3
-        share = (fine_share**p + unexplained * (1.0 - fine_share**p)) ** (1.0 / p)
-        return float(np.clip(share, fine_share, 1.0))
-
-    def report(self) -> dict[str, Any]:
-        """The test as plain JSON types; skills are ``1 - rmse / rmse of the reference``."""
-        if not self.rmse_k:
-            return {"tested": False, "reason": "too few coarse cells for a held-out test"}
-        own = self.error**0.5
-        smooth, bilinear = self.rmse_k["smooth"], self.rmse_k["bilinear"]
-        gained = self.method != "smooth"
-        return {
-            "tested": True,
-            "test": "degrade and recover, spatial folds held out",
-            "degraded_by": self.factor,
-            "n_cells": self.n_cells,
-            "rmse_k": {name: round(value, 4) for name, value in self.rmse_k.items()},
-            "skill_vs_smooth": round(1.0 - own / smooth, 4) if gained and smooth > 0 else 0.0,
-            "skill_vs_bilinear": round(1.0 - own / bilinear, 4) if bilinear > 0 else 0.0,
-            "amplitude": round(self.amplitude, 4),
-            "local_slopes": self.model is not None and self.model.local is not None,
-        }
-
-
-def _less(error: float, noise: float) -> float:
-    """A squared error without its noise; at least a tenth of it is kept."""
-    return max(error - noise, 0.1 * error)
-
-
-def _combined(measured: tuple[float, float], expected: float) -> float:
-    """Growth per octave from a measured one and the expected one (its logarithm)."""
-    ratio, sd = measured
-    weight = _GROWTH_SD**2 / (_GROWTH_SD**2 + sd**2)
-    return float(np.exp(weight * np.log(max(ratio, 1e-3)) + (1.0 - weight) * expected))
-
-
-def _sum(growth: float, octaves: float) -> float:
-    """Sum of a geometric series over a number of octaves that need not be whole."""
-    if abs(growth - 1.0) < 1e-6:
-        return octaves
-    return float((growth**octaves - 1.0) / (growth - 1.0))
-
-
-def _growth_of_sum(total: float, octaves: float) -> float:
-    """Growth for which `_sum` is ``total``, within 1/2 and 2."""
-    tried = np.exp(np.linspace(np.log(0.5), np.log(2.0), 201))
-    return float(np.interp(total, [_sum(float(one), octaves) for one in tried], tried))
-
-
-@dataclass(frozen=True)
-class Octave:
-    """Degraded cells, and the coarse cells they are to recover."""
-
-    blocks: Nesting
-    blur: float
-    linear: Array
-    degraded: Array
-    counted: Mask
-
-    @classmethod
-    def of(cls, linear: Array, fwhm_cells: float = 0.0) -> Octave:
-        """Degrade a field (coarse y, x), NaN = no data, by two."""
-        blocks = Nesting.blocks((linear.shape[0], linear.shape[1]), 2)
-        blur = widened(fwhm_cells, 2)
-        valid = np.isfinite(linear)
-        seen = np.where(valid, _blurred(fill_gaps(linear), blur), np.nan)
-        degraded = blocks.mean_valid(seen, 0.75)
-        counted = valid & blocks.spread(np.isfinite(degraded))
-        return cls(blocks, blur, linear, degraded, counted)
-
-    def detail(self, gapless: Array) -> Array:
-        """What smooth interpolation from the degraded cells leaves of a field."""
-        return gapless - self.blocks.smooth(self.blocks.mean(_blurred(gapless, self.blur)))
-
-    @property
-    def target(self) -> Array:
-        """Detail of the temperature, NaN cells filled beforehand."""
-        smooth = self.blocks.smooth(fill_gaps(self.degraded))
-        return np.where(self.counted, fill_gaps(self.linear) - smooth, 0.0)
-
-    def bilinear(self) -> float:
-        """Squared error of bilinear interpolation [K2]."""
-        axes = [
-            axis.start + axis.step * (np.arange(axis.n_fine) + 0.5) - 0.5
-            for axis in (self.blocks.rows, self.blocks.columns)
-        ]
-        at = np.meshgrid(*axes, indexing="ij")
-        filled = fill_gaps(self.degraded)
-        found = ndimage.map_coordinates(filled, at, order=1, mode="nearest")
-        return float(np.mean((found - self.linear)[self.counted] ** 2))
-
-
-def widened(fwhm_cells: float, factor: int) -> float:
-    """Blur (1 sigma, cells) that makes a sensor of ``fwhm_cells`` one ``factor`` times as wide."""
-    return fwhm_cells * FWHM_TO_SIGMA * float(np.sqrt(factor**2 - 1.0))
-
-
-def _blurred(values: Array, sigma: float) -> Array:
-    return ndimage.gaussian_filter(values, sigma, mode="nearest") if sigma else values
 
 
 def judge(
@@ -389,10 +190,14 @@ class Trial:
         return bool(sums.mean() > MIN_SIGNIFICANCE * spread / np.sqrt(len(sums)))
 
     def candidates(self, cells: Moments) -> list[Candidate]:
-        """The models, simpler ones first."""
-        folds = squares(self.target.shape, _FOLDS)
-        lesson = self._lesson(cells, folds)
-        penalties = lesson.penalties()
+        """The models, simpler ones first; then the same from homogeneous cells above all."""
+        lesson = self._lesson(cells, squares(self.target.shape, _FOLDS))
+        weights = homogeneity(cells.first, cells.second, lesson.usable)
+        lessons = lesson, replace(lesson, weights=weights)
+        return [one for each in lessons for one in self._tried(each, cells)]
+
+    def _tried(self, lesson: Lesson, cells: Moments) -> list[Candidate]:
+        penalties, folds = lesson.penalties(), lesson.folds
         found = []
         for model in lesson.taught(penalties, None):
             whole = model.of_cells(cells.first, cells.second)
@@ -460,10 +265,10 @@ class Trial:
         n_here, n_wide = int(self.octave.counted.sum()), int(wide.counted.sum())
         if min(wide.linear.shape) < 4 or n_wide < 8:
             return 1.0, 9.0
-        seen = self.octave.blocks.mean(_blurred(whole, self.octave.blur))
+        seen = self.octave.blocks.mean(blurred(whole, self.octave.blur))
         above = float(np.mean((wide.detail(seen) - wide.target)[wide.counted] ** 2))
-        here = _less(self.error(guess), self.noise)
-        ratio = here / _less(above, self.noise / 4.0) if above > 0 else 1.0
+        here = less(self.error(guess), self.noise)
+        ratio = here / less(above, self.noise / 4.0) if above > 0 else 1.0
         return ratio, float(np.sqrt(4.0 / n_here + 4.0 / n_wide))
 
     def _spread(self, guess: Array) -> tuple[float, float]:

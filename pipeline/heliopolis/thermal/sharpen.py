@@ -29,8 +29,9 @@ from threadpoolctl import threadpool_limits
 
 from heliopolis.thermal.conserve import Nesting, crop_to
 from heliopolis.thermal.fine_field import SIDE, FineField, Learnt
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA, chosen, judge
+from heliopolis.thermal.heldout import chosen, judge
 from heliopolis.thermal.moments import moments
+from heliopolis.thermal.octave import FWHM_TO_SIGMA
 from heliopolis.thermal.planck import from_linear, to_linear
 from heliopolis.thermal.predictors import Prepared, Source, in_memory
 
@@ -53,7 +54,7 @@ class SharpenResult:
     method
         ``smooth``, ``ridge``, ``kernel`` or ``boosting``.
     skill
-        The held-out test: see `heliopolis.thermal.heldout.Verdict.report`.
+        The held-out test: see `heliopolis.thermal.verdict.Verdict.report`.
     effective_resolution_m
         Cell size over which plain averaging would leave the same error [m].
     mass_residual_k
