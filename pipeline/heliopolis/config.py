@@ -263,6 +263,12 @@ class Heat(Section):
     local_climate_zones: str | None = Field(
         None, description="Raster of local climate zones (codes of WUDAPT), for the heat island"
     )
+    roads: str | None = Field(
+        None, description="Vector file of the middle lines of roads, or of their surface"
+    )
+    road_strip_m: Positive = Field(
+        6.0, description="Strip along the middle of a road that is not to be planted [m]"
+    )
     heat_wave_days: tuple[str, ...] = Field(
         (), description="Days of heat waves, YYYY-MM-DD, to be compared with other summer days"
     )
@@ -582,6 +588,7 @@ def _resolved(config: Config, base: Path) -> Config:
             "action_table",
             "terrain",
             "local_climate_zones",
+            "roads",
         } and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):

@@ -1,5 +1,7 @@
 # From thermal and optical scenes to hot zones.
 
+ROADS = [CFG.heat.roads] if CFG.heat.roads else []
+
 
 checkpoint search:
     input:
@@ -89,7 +91,7 @@ rule hot_zones:
         optical_or_none=OPTICAL,
         places_list=STUDY.file("places"),
         footprints_or_none=STUDY.file("footprints"),
-        depends_list=after_pinning,
+        depends_list=lambda wildcards: after_pinning(wildcards) + ROADS,
     output:
         hot_zones="hot_zones.gpkg",
     resources:

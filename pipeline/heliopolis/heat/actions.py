@@ -161,7 +161,7 @@ def action_table(
         )
         inside = labels[window] == label
         for line in costs.itertuples():
-            row = _action(line, inside, window, fields, ground, pixel_m)
+            row = action(line, inside, window, fields, ground, pixel_m)
             if row is not None:
                 rows.append({"zone_id": zone_id, "position": position, **row})
     columns = ["zone_id", "action", "area_m2", "cooling_least_k", "cooling_most_k",
@@ -204,7 +204,7 @@ def told_drivers(ground: Ground | None) -> dict[str, Any]:
     return {"drivers": told, "canopy_greenness": ground.canopy, "bare_greenness": ground.bare}
 
 
-def _action(
+def action(
     line: Any,
     inside: npt.NDArray[np.bool_],
     window: tuple[slice, ...],
@@ -212,6 +212,19 @@ def _action(
     ground: Ground | None,
     pixel_m: float,
 ) -> dict[str, Any] | None:
+    """One action at one place; None where its ground or its effect is not known.
+
+    Parameters
+    ----------
+    line
+        Row of the table of costs.
+    inside
+        Pixels of the place within ``window``, dims (y, x).
+    window
+        Part of the grid that holds the place and what lies within `NEAR_M` of it.
+    fields, ground, pixel_m
+        As for `action_table`.
+    """
     plants = line.action == "plant_trees"
     share = fields.get("plantable" if plants else "roof")
     if share is None or ground is None:

@@ -127,7 +127,7 @@ def test_step_finds_the_hot_disc_and_ranks_the_places(city: dict[str, Any]) -> N
 def test_every_layer_has_its_columns_even_without_a_zone_or_optical(city: dict[str, Any]) -> None:
     options = {**city["options"], "heat": {"min_anomaly_k": 50.0}, "places": None}
     hot_zones(**{**city, "optical": None, "footprints": None, "places": [], "options": options})
-    for name in ("hot_zones", "heat_cells", "places", "study_area"):
+    for name in ("hot_zones", "heat_cells", "places", "place_actions", "study_area"):
         table = read_layer(city["hot_zones"], name)
         assert set(layer_fields(name)) <= set(table.columns)
     assert len(read_layer(city["hot_zones"], "hot_zones")) == 0
@@ -135,6 +135,20 @@ def test_every_layer_has_its_columns_even_without_a_zone_or_optical(city: dict[s
     cells = read_layer(city["hot_zones"], "heat_cells")
     assert cells["ndvi_mean"].isna().all()
     assert cells["gi_z"].notna().all()
+
+
+def test_the_middle_of_roads_is_not_planted(city: dict[str, Any], tmp_path: Path) -> None:
+    hot_zones(**city)
+    before = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    street = shapely.LineString([(401_000.0, 5_704_050.0), (403_000.0, 5_704_050.0)])
+    write_layers(tmp_path / "roads.gpkg", {"roads": gpd.GeoDataFrame(geometry=[street], crs=CRS)})
+    heat = {"roads": str(tmp_path / "roads.gpkg"), "road_strip_m": 8.0}
+    hot_zones(**{**city, "options": {**city["options"], "heat": heat}})
+    after = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    roof_m, lake_m = 0.0, 160.0
+    length = street.intersection(after.geometry).length - roof_m - lake_m
+    assert before["plantable_m2"] - after["plantable_m2"] == pytest.approx(8.0 * length, rel=0.25)
+    assert read_provenance(city["hot_zones"])["hot_zones"]["road_strip_m"] == 8.0
 
 
 def test_identifiers_of_an_earlier_result_are_kept(city: dict[str, Any], tmp_path: Path) -> None:
