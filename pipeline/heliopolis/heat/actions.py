@@ -198,6 +198,9 @@ def told_drivers(ground: Ground | None) -> dict[str, Any]:
             "effects_between_places_k": dict(
                 zip(model.names, model.spread.round(3).tolist(), strict=True)
             ),
+            "effects_of_one_deviation_k": {
+                name: round(one, 3) for name, one in model.importance.items()
+            },
             "held_out_r2": round(model.r2, 3), "n_cells": model.n_cells,
             "n_blocks": model.n_blocks,
         })  # fmt: skip
