@@ -8,6 +8,7 @@ missing=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=("${packages[0]}")
 [ -x /usr/lib/postgresql/15/bin/initdb ] \
   && [ -f /usr/share/postgresql/15/extension/postgis.control ] || missing+=("${packages[@]:1}")
+command -v chromium >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >/dev/null 2>&1

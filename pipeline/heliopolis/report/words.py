@@ -28,6 +28,11 @@ def say(key: str, language: str, **values: object) -> str:
     return _texts()[key][1 if language == "fr" else 0].format(**values)
 
 
+def known(key: str, language: str) -> str | None:
+    """Text in ``en`` or ``fr``; None where there is none for a value that comes from a user."""
+    return say(key, language) if key in _texts() else None
+
+
 def months(language: str) -> tuple[str, ...]:
     """Short names of the months."""
     return _MONTHS["fr" if language == "fr" else "en"]
