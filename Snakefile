@@ -190,6 +190,8 @@ rule publish:
             "heliopolis.legend",
             "heliopolis.steps.publish",
             "heliopolis.steps.run_facts",
+            "heliopolis.steps.report_facts",
+            "heliopolis.solar.pv_costs",
         ),
         options=STUDY.publication(),
     script:

@@ -34,6 +34,9 @@ class Content:
         Bands of ``lst.tif``, dims (y, x).
     hot_zones, places, buildings, roof_planes
         Result layers, in the CRS of ``area``.
+    costs
+        ``table`` with the cost of each roof, cheapest electricity first, and ``bands``, what it
+        is taken from.
     """
 
     run: Mapping[str, Any]
@@ -44,6 +47,7 @@ class Content:
     places: gpd.GeoDataFrame | None = None
     buildings: gpd.GeoDataFrame | None = None
     roof_planes: gpd.GeoDataFrame | None = None
+    costs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from heliopolis.steps.building_table import (
     peer_percentile,
     zone_of_buildings,
 )
+from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
     heat_facts,
@@ -231,6 +232,9 @@ def publish(
         outputs=output_records(folder, outputs),
     )
     record["heat"] = heat_facts(lst)
+    if record["heat"] is not None:
+        record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
+    record["energy"] |= computation_carbon(record["energy"], options.get("solar") or {})
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,
@@ -299,4 +303,5 @@ def _content(
         places=tables.get("places"),
         buildings=tables.get("buildings"),
         roof_planes=tables.get("roof_planes"),
+        costs=pv_costs(tables.get("buildings")),
     )
