@@ -164,7 +164,7 @@ def cost(content: Content) -> Section:
         )
     ]
     gain, saved = _gain(content)
-    head = ["", say("cost_computation", language), say("cost_roofs", language)]
+    head = [say(f"cost_{key}", language) for key in ("quantity", "computation", "roofs")]
     rows = [
         [say("cost_electricity", language), _figures(used, language), number(gain, language)],
         [
