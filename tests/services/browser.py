@@ -112,6 +112,25 @@ class Tab:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press at a point, move, let go at another."""
+        for kind, (x, y) in (
+            ("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end),
+        ):  # fmt: skip
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def wheel(self, x: float, y: float, delta: float) -> None:
+        """Turn the wheel at a point; negative is away from the hand."""
+        self.send("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=delta)
+
+    def touch(self, *steps: list[tuple[float, float]]) -> None:
+        """Put fingers down, move them through the steps, and take them off."""
+        kinds = ["touchStart", *["touchMove"] * (len(steps) - 1)]
+        for kind, fingers in zip(kinds, steps, strict=True):
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
+            self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def screenshot(self, path: Path, *, whole: bool = False) -> Path:
         """Write what is shown, or the whole page, as PNG."""
         answer = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,7 +148,7 @@ def test_search_takes_names_without_accents_and_says_when_nothing_is_found(tab, 
     tab.run("document.getElementById('search').focus()")
     tab.type("ecole")
     hits = tab.run("[...document.querySelectorAll('#hits li')].map((li) => li.textContent)")
-    assert set(hits) == {"École Curie", "École Sand"}
+    assert set(hits) == {"École Curie (p0)", "École Sand (p3)"}
     tab.type("xyz")
     assert tab.run("document.getElementById('told').textContent") == "aucun résultat"
     tab.press("Escape")
@@ -219,6 +221,43 @@ def test_keys_reach_everything_and_the_focus_shows(tab, results):
         assert name in reached
     assert reached[0] == "search"
     assert all(rings)
+
+
+def roofs(tab: Tab) -> int:
+    """Pixels in the colours of solar: they grow as the map comes closer."""
+    counts = pixels(tab)
+    return sum(counts.get(colour, 0) for colour in ("#3e4989", "#1f968b", "#3aba76", "#8bd646"))
+
+
+def test_mouse_moves_and_zooms(tab, results):
+    open_map(tab, results["en"])
+    before, far = pixels(tab), roofs(tab)
+    tab.drag((800, 400), (700, 350))
+    assert pixels(tab) != before
+    for _ in range(3):
+        tab.wheel(800, 400, -300)
+    assert roofs(tab) > 1.5 * far
+    tab.run("document.getElementById('whole').click()")
+    assert pixels(tab) == before
+
+
+def test_fingers_move_and_zoom(tab, results):
+    open_map(tab, results["en"], width=390, height=844)
+    before, far = pixels(tab), roofs(tab)
+    tab.touch([(200, 500)], [(230, 560)], [(260, 600)])
+    assert pixels(tab) != before
+    tab.run("document.getElementById('whole').click()")
+    tab.touch([(180, 500), (220, 500)], [(140, 500), (260, 500)], [(60, 500), (340, 500)])
+    assert roofs(tab) > 1.5 * far
+
+
+def test_the_report_prints(tab, results):
+    tab.open(results["fr"] / "report.html")
+    printed = tab.send("Page.printToPDF", preferCSSPageSize=True)["data"]
+    document = base64.b64decode(printed)
+    assert document.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page[^s]", document)) <= 20
+    assert b"/MediaBox [0 0 594.95" in document or b"/MediaBox [0 0 595" in document
 
 
 def test_keys_move_zoom_and_pick_on_the_map(tab, results):

@@ -72,6 +72,8 @@ _KEYS = {
     "roof_planes": "plane_id",
     "study_area": "name",
 }
+#: Fields whose values have words in both languages, with the prefix of their keys.
+_WORDED = {"best_use": "use_", "source": "outline_", "kind": "kind_"}
 _LEADS = {"zone_id": "hot_zones", "building_id": "buildings"}
 
 
@@ -149,18 +151,20 @@ def _column(
     if field in _LEADS:
         made["leads"] = _LEADS[field]
     if digits is None:
-        texts = table[field].astype("object")
-        prefix = {"best_use": "use_", "source": "outline_"}.get(field, "")
+        prefix = _WORDED.get(field, "")
         made["values"] = [
-            None if pd.isna(text) else known(f"{prefix}{text}", language) or str(text)
-            if prefix
-            else str(text)
-            for text in texts
-        ]  # fmt: skip
+            None if pd.isna(text) else _worded(str(text), prefix, language)
+            for text in table[field].astype("object")
+        ]
         return made
     numbers = table[field].astype("float64").to_numpy() * 10.0**digits
     made["values"] = whole(numbers)
     return made
+
+
+def _worded(text: str, prefix: str, language: str) -> str:
+    """A declared value in the language of the page; a user's own as it is."""
+    return (known(f"{prefix}{text}", language) if prefix else None) or text
 
 
 def whole(numbers: NDArray[Any]) -> list[int | None]:

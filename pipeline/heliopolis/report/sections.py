@@ -23,7 +23,7 @@ from heliopolis.report.plots import (
 )
 from heliopolis.report.quality import cost, glossary, limits, scenes, sources
 from heliopolis.report.tables import cell, columns
-from heliopolis.report.words import number, say
+from heliopolis.report.words import known, number, say
 from heliopolis.variables import layer_fields
 
 _TOP = 10
@@ -181,13 +181,14 @@ def _places(content: Content) -> Section:
         for kind, group in places.groupby("kind", dropna=False, sort=True):
             top = group.sort_values("rank_in_kind").head(_TOP)
             head, rows, numeric = columns(top, "places", language, digits)
-            title = f"{cell(kind, language, None)} ({number(len(group), language)})"
+            called = known(f"kind_{kind}", language) or cell(kind, language, None)
+            title = f"{called} ({number(len(group), language)})"
             note = say("uncertainty_of_table", language)
             tables.append(Table(head, rows, title, note, numeric))
-            known = group[group["anomaly_mean_c"].notna()]
-            if len(known) > 2:
-                caption = say("plot_places", language, kind=cell(kind, language, None))
-                figures.append(Picture(caption, places_plot(known, language)))
+            measured = group[group["anomaly_mean_c"].notna()]
+            if len(measured) > 2:
+                caption = say("plot_places", language, kind=called)
+                figures.append(Picture(caption, places_plot(measured, language)))
     return Section("places", say("places", language), (), (), tuple(figures), tuple(tables))
 
 

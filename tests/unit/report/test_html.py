@@ -106,9 +106,13 @@ def test_either_half_may_be_absent(small_results):
     assert "no value" not in render(replace(bare, buildings=buildings.iloc[:0]))
 
 
-def test_every_text_has_both_languages_with_the_same_values():
+def words():
     text = files("heliopolis.report").joinpath("words.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_every_text_has_both_languages_with_the_same_values():
+    rows = words()
     assert len({row["key"] for row in rows}) == len(rows)
     for row in rows:
         names = [
@@ -118,6 +122,39 @@ def test_every_text_has_both_languages_with_the_same_values():
         assert row["en"]
         assert row["fr"]
         assert names[0] == names[1], row["key"]
+
+
+def test_texts_of_the_two_languages_differ():
+    """A text that is the same in both is a proper name or a word that both share."""
+    same = {row["key"] for row in words() if row["en"] == row["fr"]}
+    assert same == {"source", "licence", "asked_what", "outline_cnn"}
+
+
+def test_every_text_is_used_and_every_text_used_is_there():
+    folder = files("heliopolis.report")
+    sources = [
+        file.read_text(encoding="utf-8")
+        for place in (folder, folder / "templates", folder / "templates" / "map")
+        for file in place.iterdir()
+        if file.name.endswith((".py", ".j2"))
+    ]
+    code = "\n".join(sources)
+    called = set(re.findall(r"""say\(\s*["']([a-z_0-9]+)["']""", code))
+    keys = {row["key"] for row in words()}
+    assert called <= keys
+    made = ("use_", "outline_", "kind_", "asked_", "map_", "invest_", "cost_", "season_")
+    reasons = {"used", "cloudy", "other_sensor", "other_hours", "no_result"}
+    quoted = set(re.findall(r"""["']([a-z_0-9]+)["']""", code))
+    unused = {key for key in keys - quoted - reasons if not key.startswith(made)}
+    assert unused <= {"reference_vegetation", "reference_area_median"}
+
+
+@pytest.mark.parametrize("name", ["report.html.j2", "map/map.html.j2"])
+def test_templates_hold_no_text_of_their_own(name):
+    text = files("heliopolis.report").joinpath("templates", name).read_text(encoding="utf-8")
+    bare = re.sub(r"{%.*?%}|{{.*?}}|<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", text,
+                  flags=re.DOTALL)  # fmt: skip
+    assert re.findall(r"[A-Za-zÀ-ÿ]{2,}", bare) == []
 
 
 def small_content(folder, **change):

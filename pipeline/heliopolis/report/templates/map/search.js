@@ -60,7 +60,8 @@ class Search {
       option.id = `hit-${place}`;
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
-      option.textContent = this.card.name(layer, row);
+      const name = this.card.name(layer, row), id = layer.value(layer.id, row);
+      option.textContent = layer.key === "places" && name !== id ? `${name} (${id})` : name;
       option.addEventListener("pointerdown", (event) => {
         event.preventDefault();
         this.take(place);
