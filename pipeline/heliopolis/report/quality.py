@@ -16,6 +16,8 @@ from heliopolis.variables import variables
 #: Best uses of a roof that put panels on it.
 _WITH_PANELS = ("pv", "pv_and_green")
 _HOURS = 8766.0
+#: Status of a tile that lacks nothing.
+_COMPLETE = ("done", "no work")
 
 
 def scenes(content: Content) -> Section:
@@ -124,13 +126,14 @@ def _roof_limits(content: Content) -> Iterator[str]:
         year = (content.run["config"].get("elevation") or {}).get("year")
         yield say("limit_energy", language)
         yield say("limit_survey", language, year=f" ({year})" if year else "")
-    failed = [one["id"] for one in content.run["tiles"] if one["status"] in ("failed", "missing")]
+    tiles = content.run["tiles"]
+    failed = [one["id"] for one in tiles if one["status"] not in (*_COMPLETE, "partial")]
     if failed:
         more = ", …" if len(failed) > 10 else ""
         names = ", ".join(failed[:10]) + more
         yield say("tiles_failed", language, n=number(len(failed), language), names=names)
-    elif content.run["tiles"]:
-        yield say("tiles_complete", language, n=number(len(content.run["tiles"]), language))
+    elif tiles and all(one["status"] in _COMPLETE for one in tiles):
+        yield say("tiles_complete", language, n=number(len(tiles), language))
 
 
 def sources(content: Content) -> Section:
@@ -154,10 +157,12 @@ def cost(content: Content) -> Section:
     used, carbon = energy["energy_kwh"], energy.get("co2_g")
     if used is None:
         return Section("cost", say("cost", language), (say("cost_unknown", language),))
+    metered = energy.get("metered_share", 0.0) >= 1.0
     lines = [
         say(
-            "cost_known",
+            "cost_metered" if metered else "cost_known",
             language,
+            share=number(100 * energy.get("metered_share", 0.0), language),
             cpu=number(energy["cpu_seconds"], language),
             watt=number(energy["core_power_w"], language),
             mb=number(energy["peak_memory_mb"], language),

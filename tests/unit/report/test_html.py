@@ -191,7 +191,14 @@ def test_the_computation_stands_beside_a_year_of_the_proposed_roofs(small_result
     assert number(float(proposed["energy_kwh_year_p50"].sum()), "en") in cost
     assert number(float(proposed["co2_kg_year"].sum()), "en") in cost
     assert "0.000025" in cost
-    assert "assumed, not metered" in cost
+    assert "12 W a busy core (assumed)" in cost
+
+
+def test_energy_that_was_metered_is_not_called_an_estimate(small_results):
+    energy = json.loads((small_results / "run.json").read_text())["energy"]
+    text = render(small_content(small_results, energy={**energy, "metered_share": 1.0}))
+    assert "metered by the processor" in text
+    assert "is an estimate" not in text
 
 
 def test_a_run_without_measured_jobs_invents_no_cost(small_results):
