@@ -130,6 +130,7 @@ rule all:
     input:
         "heliopolis.qgz",
         "report.html",
+        "map.html",
         "run.json",
         HEAT,
         SOLAR,
@@ -179,6 +180,7 @@ rule publish:
     output:
         project="heliopolis.qgz",
         report="report.html",
+        map_page="map.html",
         stac="stac/collection.json",
         run="run.json",
     params:
@@ -188,6 +190,8 @@ rule publish:
             "heliopolis.legend",
             "heliopolis.steps.publish",
             "heliopolis.steps.run_facts",
+            "heliopolis.steps.report_facts",
+            "heliopolis.solar.pv_costs",
         ),
         options=STUDY.publication(),
     script:

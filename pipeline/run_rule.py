@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from heliopolis.errors import HeliopolisError
+from heliopolis.io.power import PowerReading, energy_between, read_power
 
 STEPS = {
     "study_area": "search",
@@ -60,15 +61,19 @@ def arguments(job: Any) -> dict[str, Any]:
     return found
 
 
-def measure(name: str, started: float) -> None:
-    """Leave time and peak memory of this job beside the work, for the record of the run."""
+def measure(name: str, started: float, power: PowerReading | None) -> None:
+    """Leave time, peak memory and, where it is metered, energy of this job beside the work."""
     used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime
     record = {
         "job": name,
         "seconds": round(time.perf_counter() - started, 3),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+        "cpu_seconds": round(cpu, 3),
         "peak_memory_mb": round(used.ru_maxrss / 1024, 1),
     }
+    energy = energy_between(power, read_power(), cpu)
+    if energy is not None:
+        record["energy_kwh"] = round(energy, 9)
     folder = Path("work/jobs")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
@@ -76,7 +81,7 @@ def measure(name: str, started: float) -> None:
 
 def main(job: Any) -> None:
     """Run the step of a job; an error on purpose is one paragraph, never a traceback."""
-    started = time.perf_counter()
+    started, power = time.perf_counter(), read_power()
     name = ".".join([job.rule, *map(str, job.wildcards)])
     step = getattr(importlib.import_module(f"heliopolis.steps.{STEPS[job.rule]}"), job.rule)
     try:
@@ -88,7 +93,7 @@ def main(job: Any) -> None:
         (errors / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
         print(f"heliopolis: error: {text}", file=sys.stderr)
         sys.exit(1)
-    measure(name, started)
+    measure(name, started, power)
 
 
 main(snakemake)  # type: ignore[name-defined]  # noqa: F821

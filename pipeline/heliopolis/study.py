@@ -45,7 +45,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 
 #: Endings of the files that make up a module, with the tables and templates it reads.
-_SOURCES = (".py", ".csv", ".j2", ".yaml")
+_SOURCES = (".py", ".csv", ".j2", ".css", ".js", ".yaml")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=("${packages[0
   && [ -f /usr/share/postgresql/15/extension/postgis.control ] || missing+=("${packages[@]:1}")
 /usr/bin/python3 -c "import qgis.core" 2>/dev/null && command -v ogrinfo >/dev/null \
   || missing+=("${qgis[@]}")
+command -v chromium >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >/dev/null 2>&1

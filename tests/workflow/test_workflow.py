@@ -23,6 +23,7 @@ CONTRACT = (
     "rooftop_pv.gpkg",
     "heliopolis.qgz",
     "report.html",
+    "map.html",
     "stac/collection.json",
     "run.json",
 )

@@ -61,7 +61,7 @@ def run(
         _fail(study.results)
     print(
         f"heliopolis: done in {time.monotonic() - started:.0f} s; open the project in QGIS, "
-        "or report.html in a browser",
+        "or report.html and map.html in a browser",
         file=sys.stderr,
     )
     print(study.results.resolve())

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from heliopolis.io.power import metered
 from heliopolis.scene import Scene, Sensor
 
 #: Power of a busy processor core with its share of memory [W]: a stated assumption.
@@ -210,6 +211,6 @@ def run_record(
         "attribution": [text for text in dict.fromkeys([*stated, *given]) if text],
         "tiles": tile_records(work),
         "outputs": [dict(one) for one in outputs],
-        "energy": energy_used(jobs),
+        "energy": metered(energy_used(jobs), jobs),
         "jobs": jobs,
     }

@@ -18,6 +18,7 @@ from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
 from heliopolis.report.html import Content, write_report
+from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
 from heliopolis.scene import read_scenes
 from heliopolis.solar.economics import (
@@ -35,6 +36,7 @@ from heliopolis.steps.building_table import (
     peer_percentile,
     zone_of_buildings,
 )
+from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
     heat_facts,
@@ -181,6 +183,7 @@ def publish(
     *,
     project: Path,
     report: Path,
+    map_page: Path,
     stac: Path,
     run: Path,
     options: dict[str, Any],
@@ -193,13 +196,13 @@ def publish(
     rooftop_pv: Path | None = None,
     deliveries: list[Path] | None = None,
 ) -> None:
-    """Write what people open: the QGIS project, the report, the STAC collection, the record.
+    """Write what people open: QGIS project, report, web map, STAC collection, record.
 
     Parameters
     ----------
-    project, report, stac, run
-        ``heliopolis.qgz``, ``report.html``, ``stac/collection.json`` and ``run.json``, written
-        into the folder that holds the results.
+    project, report, map_page, stac, run
+        ``heliopolis.qgz``, ``report.html``, ``map.html``, ``stac/collection.json`` and
+        ``run.json``, written into the folder that holds the results.
     options
         The whole configuration with ``config_sha256``, ``provenance`` and ``jobs`` (the folder
         with the measured cost of each job).
@@ -229,6 +232,9 @@ def publish(
         outputs=output_records(folder, outputs),
     )
     record["heat"] = heat_facts(lst)
+    if record["heat"] is not None:
+        record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
+    record["energy"] |= computation_carbon(record["energy"], options.get("solar") or {})
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,
@@ -239,7 +245,9 @@ def publish(
         attribution=record["attribution"],
     )
     temperature = read_raster(lst) if lst is not None else None
-    write_report(report, _content(record, language, area, temperature, tables))
+    content = _content(record, language, area, temperature, tables)
+    write_report(report, content)
+    write_map(map_page, content)
     write_stac(
         stac,
         results=folder,
@@ -294,4 +302,6 @@ def _content(
         hot_zones=tables.get("hot_zones"),
         places=tables.get("places"),
         buildings=tables.get("buildings"),
+        roof_planes=tables.get("roof_planes"),
+        costs=pv_costs(tables.get("buildings")),
     )
