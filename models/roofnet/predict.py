@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from roofnet import weights as stored
 from roofnet.weights import Weights
@@ -22,6 +23,16 @@ TILE_PX = 320
 STEP_PX = 256
 
 Array = NDArray[Any]
+
+#: What onnxruntime raises on a file that is no net.
+_UNREADABLE = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
 
 
 def covering(start: int, stop: int) -> tuple[int, int]:
@@ -78,9 +89,12 @@ class Predictor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(self.weights.onnx), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(self.weights.onnx), options, providers=["CPUExecutionProvider"]
+            )
+        except _UNREADABLE as error:
+            raise ValueError(f"{self.weights.onnx.name} is not a net: {error}") from error
         self._mean = np.asarray(self.weights.mean, "float32").reshape(-1, 1, 1)
         self._std = np.asarray(self.weights.std, "float32").reshape(-1, 1, 1)
         self._blend = _window()

@@ -72,10 +72,14 @@ def normalise(image: torch.Tensor, weight: torch.Tensor | None = None) -> torch.
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """State of a net from a safetensors file, in single precision."""
+    """State of a net from a safetensors file, in single precision; else `ValueError`."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return {name: value.float() for name, value in load_file(path).items()}
+    try:
+        return {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
 
 
 def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path:

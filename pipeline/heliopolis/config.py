@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from heliopolis.area import safe_name
+from heliopolis.documents import plain_yaml
 from heliopolis.errors import ConfigError, HeliopolisError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +35,8 @@ def _listed(value: Any) -> Any:
 Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+#: Largest configuration that is read [bytes].
+LARGEST_CONFIG = 2_000_000
 #: Catalogs of satellite scenes that are known by name.
 CATALOGS = ("earth-search", "planetary-computer", "copernicus")
 #: Where a run puts what it brings in from an archive, below its results.
@@ -408,6 +411,12 @@ class Report(Section):
     attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
 
 
+class Schedule(Section):
+    """Runs on a schedule (heliopolis run --scheduled)."""
+
+    keep: int = Field(12, ge=1, description="Results that are kept in history/, the last ones")
+
+
 class Config(Section):
     """A run."""
 
@@ -430,6 +439,7 @@ class Config(Section):
     weather: Weather | None = None
     solar: Solar = Solar()
     report: Report = Report()
+    schedule: Schedule = Schedule()
 
     @field_validator("name")
     @classmethod
@@ -511,13 +521,15 @@ def load_config(path: Path) -> Config:
     ``results``, which is relative to the working folder. All problems are listed at once.
     """
     try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ConfigError("the file is too large for a configuration", where=str(path))
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            "the configuration cannot be read", where=str(path), remedy=str(error.strerror)
+            "the configuration cannot be read", where=str(path), remedy=str(error)
         ) from error
     try:
-        record = yaml.safe_load(text)
+        record = plain_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(
             "the configuration is not valid YAML",

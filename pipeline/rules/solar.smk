@@ -37,7 +37,7 @@ if CFG.uses_net:
 
     rule roof_outlines:
         input:
-            probabilities_list=each_tile("work/roofs/probability/{tile}.tif"),
+            probabilities_list=each_tile("work/roofs/probability/{tile}.tif", "images"),
         output:
             outlines="work/roofs/outlines.gpkg",
         params:
@@ -54,7 +54,7 @@ rule buildings:
         footprints_or_none=STUDY.file("footprints"),
         outlines_or_none=NET,
         probabilities_list=(
-            each_tile("work/roofs/probability/{tile}.tif") if CFG.uses_net else []
+            each_tile("work/roofs/probability/{tile}.tif", "images") if CFG.uses_net else []
         ),
     output:
         buildings="work/roofs/buildings.gpkg",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import pvlib
 from pyproj import Transformer
 
 from heliopolis.errors import InputError
+from heliopolis.io.limits import LARGEST_TEXT, LONGEST_LINE, guarded, parse_json, too_large
 
 TimeIs = Literal["start", "middle", "end", "instant"]
 
@@ -79,6 +79,7 @@ class Weather:
         return {"gb_i", "gd_i", "gr_i"} <= set(self.data.columns)
 
 
+@guarded("the weather file")
 def read_weather(
     path: Path, *, latitude: float | None = None, longitude: float | None = None
 ) -> Weather:
@@ -170,6 +171,7 @@ def closure(weather: Weather, latitude: float, longitude: float) -> dict[str, fl
     }
 
 
+@guarded("the horizon file")
 def read_horizon(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Azimuths and elevations [deg] of a horizon file (``azimuth_deg,elevation_deg``), sorted."""
     try:
@@ -190,17 +192,30 @@ def read_horizon(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
 
 def _text(path: Path) -> str:
     try:
+        if path.stat().st_size > LARGEST_TEXT:
+            size = f"{path.stat().st_size / 1e6:.0f} MB"
+            raise too_large("the weather file", path, size, f"{LARGEST_TEXT / 1e6:.0f} MB")
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            with gzip.open(io.BytesIO(raw)) as packed:
+                raw = packed.read(LARGEST_TEXT + 1)
+            if len(raw) > LARGEST_TEXT:
+                limit = f"{LARGEST_TEXT / 1e6:.0f} MB"
+                raise too_large("the weather file", path, "more when unpacked", limit)
     except OSError as error:
         raise InputError(
             "the weather file cannot be read", where=str(path), remedy="Check the path"
         ) from error
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode("latin-1")
+    # What is packed into one line is JSON; in a table no number is that long.
+    longest = max(map(len, text.splitlines()), default=0)
+    if longest > LONGEST_LINE and not text.lstrip().startswith("{"):
+        found = f"a line of {longest} characters"
+        raise too_large("the weather file", path, found, f"{LONGEST_LINE} characters")
+    return text
 
 
 def _reader(path: Path, text: str) -> Callable[[Path, str], Weather]:
@@ -232,7 +247,7 @@ def _read_epw(path: Path, text: str) -> Weather:
 def _read_pvgis_json(path: Path, text: str) -> Weather:
     """PVGIS hourly or TMY, JSON; hours on a plane of slope 0 are those of the horizontal."""
     try:
-        record = json.loads(text)
+        record = parse_json(text, path, what="the weather file")
         outputs = record["outputs"]
         rows = outputs.get("hourly", outputs.get("tmy_hourly"))
         place = record["inputs"]["location"]

@@ -36,6 +36,7 @@ from heliopolis.steps.building_table import (
     peer_percentile,
     zone_of_buildings,
 )
+from heliopolis.steps.failures import left_out
 from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
@@ -217,7 +218,9 @@ def publish(
     """
     folder = run.parent
     pinned = read_scenes(scenes) if scenes is not None else {"thermal": [], "optical": []}
-    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], lst, options)
+    work = Path(options.get("jobs") or folder / "work" / "jobs").parent
+    failed = left_out(work)["scenes"]
+    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], lst, options, failed)
     everything = [*pinned["thermal"], *pinned["optical"]]
     simulated = is_simulated(everything, lst, options)
     tables = _tables(hot_zones, rooftop_pv)
@@ -228,7 +231,7 @@ def publish(
         scenes=records,
         credits=[*licences(everything), *delivered_licences(deliveries or [])],
         simulated=simulated,
-        work=Path(options.get("jobs") or folder / "work" / "jobs").parent,
+        work=work,
         outputs=output_records(folder, outputs),
     )
     record["heat"] = heat_facts(lst)

@@ -27,12 +27,14 @@ def scene_records(
     reports: Iterable[Path],
     lst: Path | None,
     options: Mapping[str, Any],
+    failed: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Each scene with its clear share, its sharpening, and whether it counted or why not.
 
-    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result``; ``note`` is
-    what the composite itself says of a scene that it left out.
+    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result, failed``; ``note``
+    is what the composite itself says of a scene that it left out, or why the scene failed.
     """
+    failed = failed or {}
     left_out = (heat_facts(lst) or {}).get("left_out") or {}
     tags = {path.parent.name: read_tags(path) for path in lsts}
     sharpened = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in reports}
@@ -47,8 +49,10 @@ def scene_records(
         record["reason"] = _reason(record, scene.id in tags, options)
         if record["reason"] == "used" and scene.id in left_out:
             record["reason"] = "no_result"
+        if scene.id in failed:
+            record["reason"] = "failed"
         record["used"] = record["reason"] == "used"
-        record["note"] = left_out.get(scene.id)
+        record["note"] = failed.get(scene.id) or left_out.get(scene.id)
         found.append(record)
     for scene in pinned["optical"]:
         found.append({**scene_record(scene, "optical"), "reason": "used", "used": True})
