@@ -143,7 +143,7 @@ def test_every_text_is_used_and_every_text_used_is_there():
     keys = {row["key"] for row in words()}
     assert called <= keys
     made = ("use_", "outline_", "kind_", "asked_", "map_", "invest_", "cost_", "season_")
-    reasons = {"used", "cloudy", "other_sensor", "other_hours", "no_result"}
+    reasons = {"used", "cloudy", "other_sensor", "other_hours", "no_result", "failed"}
     quoted = set(re.findall(r"""["']([a-z_0-9]+)["']""", code))
     unused = {key for key in keys - quoted - reasons if not key.startswith(made)}
     assert unused <= {"reference_vegetation", "reference_area_median"}
