@@ -116,6 +116,12 @@ def each_tile(pattern, failed="tiles"):
     return of
 
 
+def city_form(wildcards):
+    """Heights as predictors of temperature, where they cover the study."""
+    wanted = CFG.has_solar and CFG.thermal.sharpen and STUDY.covered_by(tile_list())
+    return ["work/city_form.tif"] if wanted else []
+
+
 def tiles_near(pattern, reach_m):
     """Files of a tile and of those within reach of it."""
 

@@ -25,6 +25,7 @@ STEPS = {
     "tiles": "search",
     "thermal_scene": "thermal",
     "optical_composite": "optical",
+    "city_form": "city_form",
     "sharpen": "thermal",
     "composite": "composite",
     "hot_zones": "heat",

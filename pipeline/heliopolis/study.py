@@ -6,7 +6,7 @@ import glob
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "search": ("area", "period", "thermal", "optical"),
     "thermal_scene": ("area", "thermal", "land_cover"),
     "optical_composite": ("area", "optical", "land_cover"),
+    "city_form": (),
     "sharpen": ("thermal",),
     "composite": ("thermal", "heat", "period"),
     "hot_zones": ("area", "heat", "places", "footprints", "report"),
@@ -44,6 +45,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Heights on a smaller share of the study grid are no predictors of its temperature.
+MIN_COVERED = 0.95
 #: Endings of the files that make up a module, with the tables and templates it reads.
 _SOURCES = (".py", ".csv", ".j2", ".css", ".js", ".yaml")
 
@@ -116,6 +119,17 @@ class Study:
         named = [one for source in (thermal.sources if thermal else ()) for one in source.catalog]
         named += optical.catalog if optical is not None else ()
         return any(is_remote(one) for one in named)
+
+    def covered_by(self, tiles: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether tiles may hold heights for nearly all of the study grid."""
+        whole = self.grid.boundingbox
+        area = 0.0
+        for tile in tiles:
+            west, south, east, north = tile["bounds"]
+            wide = min(east, whole.right) - max(west, whole.left)
+            high = min(north, whole.top) - max(south, whole.bottom)
+            area += max(wide, 0.0) * max(high, 0.0)
+        return area >= MIN_COVERED * whole.span_x * whole.span_y
 
     def publication(self) -> dict[str, Any]:
         """Options of the rule that writes what people read: the whole configuration."""

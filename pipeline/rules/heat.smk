@@ -54,6 +54,7 @@ rule sharpen:
     input:
         coarse="work/scenes/{scene}/coarse.tif",
         optical_or_none=OPTICAL,
+        form_or_none=city_form,
         patterns_list=sharp_dates,
     output:
         lst="scenes/{scene}/lst.tif",
@@ -72,6 +73,7 @@ rule composite:
         lsts_list=composed("scenes/{scene}/lst.tif"),
         reports_list=composed("work/scenes/{scene}/sharpen.json"),
         optical_or_none=OPTICAL,
+        depends_list=after_pinning,
     output:
         lst="lst.tif",
     resources:

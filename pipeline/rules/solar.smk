@@ -83,6 +83,22 @@ rule surface_model:
         "../run_rule.py"
 
 
+rule city_form:
+    input:
+        surfaces_list=lambda wildcards: [
+            f"work/surface/{tile['id']}.tif" for tile in tile_list()
+        ],
+    output:
+        form="work/city_form.tif",
+    resources:
+        mem_mb=2000,
+    params:
+        code=source_digest("heliopolis.steps.city_form", "heliopolis.solar.horizon"),
+        options=STUDY.options("city_form"),
+    script:
+        "../run_rule.py"
+
+
 rule roof_planes:
     input:
         tiles=ancient("work/tiles.json"),

@@ -125,7 +125,7 @@ def compared(
     predictors: Mapping[str, Any],
     coarse: GeoBox,
     fine: GeoBox,
-    pattern: Mapping[str, Any] | None = None,
+    pattern: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> dict[str, Any]:
     """Average a true field to coarse cells, sharpen it again and compare.
 
@@ -134,7 +134,7 @@ def compared(
     truth_k
         True temperature [K] (y, x) on ``fine``, NaN where unknown.
     predictors, pattern
-        Fields on ``fine``; the second are temperatures of other dates [K].
+        Fields on ``fine``; the second are temperatures of other dates, and their errors [K].
     coarse, fine
         Grids.
 
@@ -148,9 +148,10 @@ def compared(
     """
     nest = Nesting.between(coarse, fine)
     seen = from_linear(nest.mean_valid(to_linear(truth_k), 0.5))
-    carried = dict(pattern or {})
+    carried = {name: one[0] for name, one in (pattern or {}).items()}
+    errors = {name: one[1] for name, one in (pattern or {}).items()}
     nothing = np.zeros(seen.shape)
-    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=list(carried))
+    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=errors)
     plain = sharpen(seen, nothing, {}, coarse, fine, regression=False)
     error = np.asarray(result.lst_k) - truth_k
     bilinear, smooth = _rmse(_bilinear(seen, nest) - truth_k), _rmse(plain.lst_k - truth_k)

@@ -79,6 +79,17 @@ class Model:
             out = out + flat.reshape(out.shape)
         return out
 
+    def steepness(self, index: int) -> float:
+        """Root mean square slope of one predictor, the others being standard normal [K]."""
+        own = np.asarray(self.slopes[index])
+        if self.local is not None:
+            own = own + self.local[..., index]
+        square = float(np.mean(own**2))
+        for slope, (i, j) in zip(self.products, pairs(len(self.slopes)), strict=True):
+            if index in (i, j):
+                square += float(slope) ** 2 * (4.0 if i == j else 1.0)
+        return float(np.sqrt(square))
+
     def of_pixels(self, fields: Array, local: Sequence[Array]) -> Array:
         """Prediction (y, x) for standardised predictors (predictor, y, x).
 

@@ -16,7 +16,7 @@ applied to fine pixels and the residual of every coarse cell is put back. Here
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def sharpen(
     own_k: Any | None = None,
     psf_fwhm_m: float = 0.0,
     noise_k: float = 0.0,
-    pattern: Sequence[str] = (),
+    pattern: Mapping[str, Any] | None = None,
     regression: bool = True,
     side: int = SIDE,
 ) -> SharpenResult:
@@ -112,8 +112,10 @@ def sharpen(
     noise_k
         Part of ``coarse_sd_k`` that is random from cell to cell [K], a typical value.
     pattern
-        Names of the predictors that are sharp temperatures of other dates. Whether they help,
-        alone or beside the others, is tested by itself and reported as ``pattern``.
+        Names of the predictors that are sharp temperatures of other dates, each with its own
+        1-sigma error [K] (y, x) on ``fine_grid``. Whether they help, alone or beside the others,
+        is tested by itself and reported as ``pattern``. What is wrong with them is handed down,
+        and no test of coarse cells sees it: it is added to the stated error.
     regression
         False: smooth interpolation only.
     side
@@ -126,7 +128,7 @@ def sharpen(
     # Threads of many small fits cost more than they save; windows have threads of their own.
     with threadpool_limits(limits=1):
         return _sharpened((coarse_k, own_k), coarse_sd_k, _source(predictors, classes, fine_grid),
-                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern,
+                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern or {},
                           regression=regression, side=side)  # fmt: skip
 
 
@@ -136,7 +138,7 @@ def _sharpened(
     source: Source,
     grids: tuple[GeoBox, GeoBox],
     sensor: tuple[float, float],
-    pattern: Sequence[str],
+    pattern: Mapping[str, Any],
     *,
     regression: bool,
     side: int,
@@ -155,17 +157,19 @@ def _sharpened(
     blur = psf_fwhm_m / cell_m
     verdict, learnt = judge(linear, None, blur, noise_k), None
     carried: dict[str, Any] = {}
+    inherited: Array | None = None
     if regression and np.isfinite(coarse).any():
         prepared = Prepared.of(source)
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)
-            choice = chosen(linear, cells, prepared.names, pattern, blur, noise_k)
+            choice = chosen(linear, cells, prepared.names, list(pattern), blur, noise_k)
             verdict, carried = choice.verdict, choice.carried
             if verdict.model is not None:
                 kept = choice.predictors
                 learnt = Learnt(prepared.only(kept), cells.only(kept), verdict.model)
-    made = FineField(to_linear(kept_k), noise, nest, verdict, learnt, side).made(cell_m)
+                inherited = _inherited(learnt, verdict.amplitude, pattern)
+    made = FineField(to_linear(kept_k), noise, nest, verdict, learnt, inherited, side).made(cell_m)
     return SharpenResult(
         lst_k=_wrapped(made.lst_k, fine_grid, "K"),
         sd_k=_wrapped(made.sd_k, fine_grid, "K"),
@@ -176,6 +180,19 @@ def _sharpened(
         mass_residual_k=made.mass_residual_k,
         predictors=[] if learnt is None else learnt.prepared.names,
     )
+
+
+def _inherited(learnt: Learnt, amplitude: float, pattern: Mapping[str, Any]) -> Array | None:
+    """Squared error [K2] (fine y, x) that temperatures of other dates hand down; None: nothing."""
+    prepared, found = learnt.prepared, None
+    for i, name in enumerate(prepared.names):
+        if name in pattern:
+            sd = np.asarray(pattern[name], dtype="float32")
+            sd = np.where(np.isfinite(sd), sd, np.nanmean(sd))
+            share = amplitude * learnt.model.steepness(i) / float(prepared.spread[i])
+            part = np.square(np.float32(share) * sd)
+            found = part if found is None else found + part
+    return found
 
 
 def _source(predictors: Any, classes: Any | None, grid: GeoBox) -> Source:
