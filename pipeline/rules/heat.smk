@@ -91,6 +91,7 @@ rule hot_zones:
         lsts_list=composed("scenes/{scene}/lst.tif"),
         boundary="work/boundary.gpkg",
         optical_or_none=OPTICAL,
+        form_or_none=city_form,
         places_list=STUDY.file("places"),
         footprints_or_none=STUDY.file("footprints"),
         depends_list=lambda wildcards: after_pinning(wildcards) + ROADS,

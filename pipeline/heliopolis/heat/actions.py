@@ -74,7 +74,8 @@ def explain(fields: Mapping[str, Array | None], *, factor: int, pixel_m: float) 
     cells["green_near"] = disc_mean(cells["green"], NEAR_M / cell_m)
     built = fields.get("built")
     sources = {"built": built if fields.get("ndvi") is None else None, "roof": fields.get("roof"),
-               "albedo": fields.get("albedo"), "farmland": fields.get("farmland")}  # fmt: skip
+               "albedo": fields.get("albedo"), "farmland": fields.get("farmland"),
+               "sky_view": fields.get("sky_view")}  # fmt: skip
     for name, field in sources.items():
         if field is not None and np.isfinite(field[land]).mean() > 0.8:
             cells[name] = block_mean(np.where(land, field, np.nan), factor, 0.5)

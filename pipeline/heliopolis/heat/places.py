@@ -29,6 +29,7 @@ _MEANS = {
     "anomaly_mean_c": "anomaly_c",
     "ndvi_mean": "ndvi",
     "albedo_mean": "albedo",
+    "sky_view_mean": "sky_view",
     "built_share": "built",
     "water_share": "water",
 }

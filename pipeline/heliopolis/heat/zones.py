@@ -37,6 +37,7 @@ _MEANS = {
     "n_obs": "n_obs",
     "ndvi_mean": "ndvi",
     "albedo_mean": "albedo",
+    "sky_view_mean": "sky_view",
     "built_share": "built",
     "water_share": "water",
     "vegetation_share": "vegetation",
@@ -70,8 +71,8 @@ def zone_table(
         From `heliopolis.heat.zone_labels`, dims (y, x).
     fields
         Fields on the same grid, as far as known: ``lst_c, lst_sd_c, anomaly_c, gi_z, p_value,
-        q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, built, water,
-        vegetation, bare, plantable, roof`` (the last seven are shares or indices, 0..1 or -1..1).
+        q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, sky_view, built, water,
+        vegetation, bare, plantable, roof`` (the last nine are shares or indices, 0..1 or -1..1).
     affine, crs
         Transform of the grid and its metric CRS.
     previous

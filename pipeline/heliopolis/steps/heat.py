@@ -53,6 +53,7 @@ def hot_zones(
     hot_zones: Path,
     options: dict[str, Any],
     lsts: list[Path] | None = None,
+    form: Path | None = None,
 ) -> None:
     """Find the hot zones of the study area and rank its places.
 
@@ -78,6 +79,8 @@ def hot_zones(
         and ``previous``, an earlier result whose zone identifiers are kept.
     lsts
         Temperature of each date; with them the heat island of each date is told in the record.
+    form
+        Form of the city, band ``sky_view``; without it the sky is no driver.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def hot_zones(
     heat = Heat.model_validate(options["heat"])
     grid = raster_grid(lst)
     area = read_layer(boundary, "study_area", crs=str(grid.crs))
-    fields = heat_fields(lst, optical, grid)
+    fields = heat_fields(lst, optical, form, grid)
     mask(fields, area, grid)
     add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))

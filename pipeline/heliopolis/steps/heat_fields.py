@@ -45,8 +45,8 @@ _OPTICAL_BANDS = {
 }
 
 
-def heat_fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
-    """Fields on the grid of ``lst``, float32, None where there is no such band."""
+def heat_fields(lst: Path, optical: Path | None, form: Path | None, grid: GeoBox) -> Fields:
+    """Fields on the grid of ``lst``, float32, None where there is no such band or file."""
     wanted = [band for band in _LST_BANDS if band in band_names(lst)]
     for band in ("lst_median_c", "anomaly_c"):
         if band not in wanted:
@@ -70,6 +70,10 @@ def heat_fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
         if chosen:
             found = read_onto([optical], grid, bands=list(dict.fromkeys(chosen.values())))
             fields |= {name: found[band].to_numpy() for name, band in chosen.items()}
+    fields["sky_view"] = None
+    if form is not None:
+        seen = read_onto([form], grid, bands=["sky_view"], resampling="average")
+        fields["sky_view"] = seen["sky_view"].to_numpy()
     return fields
 
 

@@ -206,3 +206,20 @@ def test_command_refuses_degrees(tmp_path: Path) -> None:
     write_cog(tmp_path / "x.tif", {"v": wrap_xr(np.zeros(grid.shape, dtype="float32"), grid)})
     with pytest.raises(GridError):
         hotspot_files(tmp_path / "x.tif", tmp_path / "z.gpkg")
+
+
+def test_sky_view_is_told_and_a_driver_where_the_form_of_the_city_is_known(
+    city: dict[str, Any], tmp_path: Path
+) -> None:
+    hot_zones(**city)
+    assert read_layer(city["hot_zones"], "hot_zones")["sky_view_mean"].isna().all()
+    rng = np.random.default_rng(3)
+    sky = np.clip(0.8 + 0.1 * gaussian_filter(rng.standard_normal((600, 600)), 8.0) * 20, 0, 1)
+    write(tmp_path / "form.tif", {"sky_view": sky}, 10.0)
+    green = 0.4 + 0.2 * rng.random((300, 300))
+    write(tmp_path / "optical.tif", {"ndvi": green, "water": np.zeros((300, 300))}, 20.0)
+    hot_zones(**city, form=tmp_path / "form.tif")
+    zone = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    assert 0.5 < zone["sky_view_mean"] < 1.0
+    told = read_provenance(city["hot_zones"])["hot_zones"]["drivers"]
+    assert all("sky_view" in model["effects_k"] for model in told)
