@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from heliopolis.report.map_page import render_map
+from tests.bench.web_map import town
 from tests.services.browser import Tab, browser, chromium
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("browser")]
@@ -273,6 +275,19 @@ def test_keys_move_zoom_and_pick_on_the_map(tab, results):
     tab.press("Escape")
     assert tab.run("document.getElementById('card').hidden")
     assert focused(tab) == "map"
+
+
+def test_a_town_of_many_buildings_is_drawn_searched_and_picked(tab, tmp_path):
+    page = tmp_path / "map.html"
+    page.write_text(render_map(town(100_000, planes=False)), encoding="utf-8")
+    assert page.stat().st_size < 12_100_000
+    tab.open(page, ready=READY)
+    assert roofs(tab) > 10_000
+    tab.run("document.getElementById('search').focus()")
+    tab.type("batiment000000077123")
+    tab.press("Enter")
+    assert tab.run("location.hash") == "#buildings=BATIMENT000000077123"
+    assert tab.complaints() == []
 
 
 def test_what_can_be_pressed_has_a_name(tab, results):

@@ -11,6 +11,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from heliopolis.report.html import Content
 from heliopolis.report.map_layers import pack_layer
@@ -101,7 +102,7 @@ def map_content(content: Content, detail: Detail) -> dict[str, Any]:
         if table is not None and len(table)
     ]
     words = ("also", "unknown", "hits", "no_hit", "ground", "mean_over")
-    bounds = content.area.total_bounds - np.tile(origin, 2)
+    bounds = _extent(content) - np.tile(origin, 2)
     return {
         "language": content.language,
         "bounds": [float(value) for value in bounds],
@@ -111,6 +112,15 @@ def map_content(content: Content, detail: Detail) -> dict[str, Any]:
         else pack_raster(content.lst, origin, content.language),
         "words": {key: say(f"map_{key}", content.language, n="{n}") for key in words},
     }
+
+
+def _extent(content: Content) -> NDArray[Any]:
+    """What the page shows at first: the area, or the buildings where there is no heat."""
+    heat = content.lst is not None or content.hot_zones is not None
+    roofs = content.buildings
+    shown = content.area if heat or roofs is None or roofs.empty else roofs
+    bounds: NDArray[Any] = shown.total_bounds
+    return bounds
 
 
 def _buildings(table: gpd.GeoDataFrame | None, detail: Detail) -> gpd.GeoDataFrame | None:

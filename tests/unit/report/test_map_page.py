@@ -156,6 +156,10 @@ def test_either_half_makes_a_page(content):
     page = render_map(solar)
     assert 'value="lst"' not in page
     assert say("map_not_air", "en") not in page
+    west, south, east, north = unpacked(page)["bounds"]
+    origin = np.floor(content.area.total_bounds[:2])
+    shown = np.array([west, south, east, north]) + np.tile(origin, 2)
+    np.testing.assert_allclose(shown, content.buildings.total_bounds)
     heat = replace(content, buildings=None, roof_planes=None)
     assert 'value="buildings"' not in render_map(heat)
     assert say("map_not_air", "en") in render_map(heat)

@@ -99,8 +99,10 @@ class Painter {
       for (const i of rows) {
         const [west, south, east, north] = layer.box(i);
         const wide = (east - west) * view.scale, high = (north - south) * view.scale;
-        if (wide < 3 && high < 3) context.rect(view.x(west), view.y(north), Math.max(wide, 0.9), Math.max(high, 0.9));
-        else layer.trace(context, view, i);
+        if (wide < 3 && high < 3) {
+          const sides = [wide, high].map((side) => Math.max(1, Math.round(side)));
+          context.rect(Math.round(view.x(west)), Math.round(view.y(north)), ...sides);
+        } else layer.trace(context, view, i);
       }
       context.fillStyle = colour;
       context.fill("evenodd");
