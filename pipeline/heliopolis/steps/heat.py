@@ -30,7 +30,14 @@ from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.vector import read_layer, write_layers
-from heliopolis.steps.heat_fields import Fields, add_ground, dry_land, heat_fields, mask
+from heliopolis.steps.heat_fields import (
+    DryLand,
+    Fields,
+    add_ground,
+    dry_land,
+    heat_fields,
+    mask,
+)
 from heliopolis.steps.heat_island import heat_island
 from heliopolis.steps.heat_places import ranked_places
 
@@ -99,7 +106,7 @@ def hot_zones(
     zones = zone_table(
         found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous.get("zones")
     )
-    land = {name: dry_land(field, fields) for name, field in fields.items()}
+    land = DryLand(fields)
     ground = explain(land, factor=found.factor, pixel_m=abs(grid.resolution.x))
     actions = action_table(
         zones, fields, ground, _costs(heat), found.labels, abs(grid.resolution.x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def mask(fields: Fields, area: gpd.GeoDataFrame, grid: GeoBox) -> None:
     inside = _centres_in(union, grid)
     for name, field in fields.items():
         if field is not None:
-            fields[name] = np.where(inside, field, np.nan).astype("float32")
+            fields[name] = np.where(inside, field, np.float32(np.nan)).astype("float32", copy=False)
 
 
 def _centres_in(geometry: Any, grid: GeoBox) -> npt.NDArray[np.bool_]:
@@ -102,7 +103,26 @@ def dry_land(field: Array | None, fields: Fields) -> Array | None:
     water = fields["water"]
     if field is None or water is None or field is water:
         return field
-    return np.where(water > WATER, np.nan, field)
+    return np.where(water > WATER, np.asarray(np.nan, dtype=field.dtype), field)
+
+
+class DryLand(Mapping[str, Array | None]):
+    """Fields without water, each made when it is asked for and not kept."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> Array | None:
+        """One field without water."""
+        return dry_land(self._fields[name], self._fields)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the fields."""
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        """Number of the fields."""
+        return len(self._fields)
 
 
 def add_ground(
@@ -111,7 +131,7 @@ def add_ground(
     """Add the shares of vegetation, roofs and plantable ground, where they can be known."""
     fields |= {"vegetation": None, "roof": None, "plantable": None, "bare": None, "road": None}
     if fields["ndvi"] is not None:
-        fields["vegetation"] = vegetation_share(fields["ndvi"])
+        fields["vegetation"] = vegetation_share(fields["ndvi"]).astype("float32")
     fields["road"] = _road_share(Heat.model_validate(options["heat"]), grid)
     if footprints is None:
         return
@@ -125,14 +145,14 @@ def add_ground(
     outside = coverage(
         gpd.GeoSeries([surveyed], crs=str(grid.crs)), (grid.height, grid.width), grid.affine
     )
-    roof = np.where(outside.union_share() > 0.5, roof, np.nan)
+    roof = np.where(outside.union_share() > 0.5, roof, np.nan).astype("float32")
     fields["roof"] = roof
     if fields["ndvi"] is not None:
         taken = {"water": fields["water"], "roads": fields["road"]}
-        fields["bare"] = plantable_share(fields["ndvi"], roof, **taken)
+        fields["bare"] = plantable_share(fields["ndvi"], roof, **taken).astype("float32")
         fields["plantable"] = plantable_share(
             fields["ndvi"], roof, **taken, excluded=fields["farmland"]
-        )
+        ).astype("float32")
 
 
 def _road_share(heat: Heat, grid: GeoBox) -> Array | None:
@@ -145,4 +165,5 @@ def _road_share(heat: Heat, grid: GeoBox) -> Array | None:
     strips = flat.where(~is_line, flat.buffer(heat.road_strip_m / 2.0, cap_style="flat"))
     strips = strips[strips.geom_type.isin(["Polygon", "MultiPolygon"])]
     made = strips.make_valid(method="structure")
-    return coverage(made, (grid.height, grid.width), grid.affine).union_share()
+    share = coverage(made, (grid.height, grid.width), grid.affine).union_share()
+    return share.astype("float32")
