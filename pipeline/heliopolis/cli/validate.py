@@ -33,6 +33,7 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "uncertainty": (("uncertainty", "score_uncertainty", False),),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
+    "horizon": (("horizons", "score_horizon", False),),
     "yield": (
         ("solar", "score_pvgis", False),
         ("solar", "score_denver", False),
@@ -52,6 +53,8 @@ _DEFAULT_RESULTS = {
     "hotspots": "muenster",
     "rooftops": "delft",
 }
+#: Cases that read the simulated city.
+_SIMULATED = ("simulated", "simulated-zones", "uncertainty", "planting", "horizon")
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -99,7 +102,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "simulated-zones", "uncertainty", "planting")
+    simulated = case in _SIMULATED
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():

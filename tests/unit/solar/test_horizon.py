@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heliopolis.accuracy.horizons import difference, walk
 from heliopolis.solar.horizon import horizon, horizon_of_cells, reach_m
 
 
@@ -56,6 +57,27 @@ def test_equals_brute_force(seed: int, reach: float) -> None:
     assert np.abs(found - brute(dsm, 0.5, 7, reach)).max() < 1e-3
 
 
+def test_far_field_is_close_to_brute_force() -> None:
+    dsm = blocks(3, (150, 170))
+    found = difference(dsm, 0.5, cells=2000)
+    assert found["difference_mean_deg"] < 0.1
+    assert found["difference_p99_deg"] < 1.0
+    assert abs(found["bias_deg"]) < 0.01
+
+
+@pytest.mark.parametrize("reach", [5, 17, 60, 200])
+@pytest.mark.parametrize("azimuth", [0.0, 45.0, 180.0, 315.0])
+def test_hulls_are_exact_on_lines_through_cells(
+    monkeypatch: pytest.MonkeyPatch, reach: int, azimuth: float
+) -> None:
+    monkeypatch.setattr("heliopolis.solar.horizon.NEAR_CELLS", 2)
+    dsm = blocks(4, (70, 90))
+    rows, cols = np.indices(dsm.shape).reshape(2, -1)
+    found = horizon(dsm, 1.0, 8, float(reach))[round(azimuth / 45)]
+    true = walk(dsm, 1.0, rows, cols, azimuth, float(reach))
+    assert np.allclose(found.ravel(), true, atol=1e-3)
+
+
 def test_wall_to_the_north_by_hand() -> None:
     dsm = np.zeros((60, 60), dtype="float32")
     dsm[10] = 10.0
@@ -98,6 +120,13 @@ def test_result_does_not_depend_on_the_tile() -> None:
     dsm = blocks(5, (80, 90))
     whole = horizon(dsm, 1.0, 9, 15.0)[:, 30:50, 30:50]
     part = horizon(dsm[13:67, 14:68].copy(), 1.0, 9, 15.0)[:, 17:37, 16:36]
+    assert np.allclose(whole, part, atol=1e-5)
+
+
+def test_parts_of_a_grid_give_what_the_whole_gives() -> None:
+    dsm = blocks(6, (230, 240))
+    whole = horizon(dsm, 1.0, 9, 90.0)[:, 100:130, 100:140]
+    part = horizon(dsm[7:222, 5:235].copy(), 1.0, 9, 90.0, origin=(7, 5))[:, 93:123, 95:135]
     assert np.allclose(whole, part, atol=1e-5)
 
 
