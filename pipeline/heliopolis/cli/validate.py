@@ -34,11 +34,13 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
     "horizon": (("horizons", "score_horizon", False),),
+    "irradiation": (("irradiation", "score_irradiation", False),),
     "yield": (
         ("solar", "score_pvgis", False),
         ("solar", "score_denver", False),
         ("solar", "score_knmi", False),
         ("solar", "score_try", False),
+        ("pvgis_grid", "score_pvgis_grid", False),
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
     "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
@@ -54,7 +56,7 @@ _DEFAULT_RESULTS = {
     "rooftops": "delft",
 }
 #: Cases that read the simulated city.
-_SIMULATED = ("simulated", "simulated-zones", "uncertainty", "planting", "horizon")
+_SIMULATED = ("simulated", "simulated-zones", "uncertainty", "planting", "horizon", "irradiation")
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from heliopolis.solar.sight_lines import VOID, far_tangents, near_tangents
+from heliopolis.solar.sight_lines import VOID, far_tangents, near_tangents, transposed
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -131,7 +131,7 @@ def horizon_of_cells(
             near_tangents(turned, lookers, drift, stride, min(steps, NEAR_CELLS), tangents)
             if steps > NEAR_CELLS:
                 far_tangents(turned, lookers, drift, shift, stride, NEAR_CELLS + 1, steps, tangents)
-            out[k] = np.degrees(np.arctan(view.back(tangents).ravel()[wanted]))
+            out[k] = np.degrees(np.arctan(view.back(tangents).ravel().take(wanted)))
     return out
 
 
@@ -143,12 +143,12 @@ class _View:
     reverse: bool
 
     def turn(self, raster: FloatArray) -> FloatArray:
-        turned = raster.T if self.upright else raster
+        turned = transposed(raster) if self.upright else raster
         return np.ascontiguousarray(turned[:, ::-1] if self.reverse else turned)
 
     def back(self, turned: FloatArray) -> FloatArray:
         raster = turned[:, ::-1] if self.reverse else turned
-        return np.ascontiguousarray(raster.T if self.upright else raster)
+        return transposed(np.ascontiguousarray(raster)) if self.upright else raster
 
 
 def _views(

@@ -136,6 +136,20 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, out):  # ty
                 out[y, x] = max(out[y, x], np.float32(best / stride_m))
 
 
+@njit(cache=True, parallel=True, nogil=True)
+def transposed(raster):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Transpose of a raster, block by block, so that both sides stay in the cache."""
+    rows, cols = raster.shape
+    out = np.empty((cols, rows), raster.dtype)
+    for block in prange((rows + 63) // 64):
+        top = block * 64
+        for left in range(0, cols, 64):
+            for x in range(left, min(left + 64, cols)):
+                for y in range(top, min(top + 64, rows)):
+                    out[x, y] = raster[y, x]
+    return out
+
+
 @njit(cache=True, nogil=True, inline="always")
 def _columns(start, drift, rows, cols):  # type: ignore[no-untyped-def]  # pragma: no cover
     """First column of a line within half a row of the raster, and the one after its last."""
