@@ -250,9 +250,11 @@ def _integrate(  # type: ignore[no-untyped-def]  # pragma: no cover
             cosine = normal_east * east[s] + normal_north * north[s] + normal_up * high[s]
             if cosine > 0.0:
                 k = first[s] % directions
-                edge = angles[k, c] * (1.0 - turn[s]) + angles[(k + 1) % directions, c] * turn[s]
-                if sun_elevation[s] > edge:
-                    beam += cosine * energy[s]
+                # A wall ends somewhere between two directions: each tells its part.
+                if sun_elevation[s] > angles[k, c]:
+                    beam += cosine * energy[s] * (1.0 - turn[s])
+                if sun_elevation[s] > angles[(k + 1) % directions, c]:
+                    beam += cosine * energy[s] * turn[s]
         seen = 0.0
         whole = 0.0
         for k in range(directions):
