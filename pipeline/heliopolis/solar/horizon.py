@@ -27,6 +27,9 @@ FloatArray = np.ndarray[Any, np.dtype[Any]]
 
 #: Columns of cells ahead that are looked at one by one on the line of each cell itself.
 NEAR_CELLS = 64
+#: Fall of the Earth under a line of sight over the square of the distance [1/m], with the share
+#: of 0.13 that refraction takes back on average.
+ROUND_EARTH = (1.0 - 0.13) / (2.0 * 6_371_000.0)
 
 
 def reach_m(max_relief_m: float, lowest_sun_deg: float) -> float:
@@ -112,8 +115,14 @@ def horizon_of_cells(
     *,
     observers: FloatArray | None = None,
     origin: tuple[int, int] = (0, 0),
+    min_distance_m: float = 0.0,
+    drop: float = 0.0,
 ) -> FloatArray:
-    """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell)."""
+    """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell).
+
+    What is nearer than ``min_distance_m`` is left out; ``drop`` is the fall of the Earth under
+    the sight over the square of the distance [1/m], see `ROUND_EARTH`.
+    """
     if dsm.ndim != 2 or not resolution_m > 0 or directions < 1:
         raise ValueError("dsm must be two-dimensional, resolution_m and directions positive")
     heights = np.where(np.isfinite(dsm), dsm, VOID).astype(np.float32)
@@ -128,9 +137,11 @@ def horizon_of_cells(
         for k, drift, shift in bands:
             stride = math.hypot(1.0, drift) * resolution_m
             steps = min(int(limit / stride + 1e-6), turned.shape[1] - 1)
-            near_tangents(turned, lookers, drift, stride, min(steps, NEAR_CELLS), tangents)
-            if steps > NEAR_CELLS:
-                far_tangents(turned, lookers, drift, shift, stride, NEAR_CELLS + 1, steps, tangents)
+            first = math.ceil(min_distance_m / stride) if min_distance_m > 0 else NEAR_CELLS + 1
+            near = 0 if min_distance_m > 0 else min(steps, NEAR_CELLS)
+            near_tangents(turned, lookers, drift, stride, near, drop, tangents)
+            if steps >= first:
+                far_tangents(turned, lookers, drift, shift, stride, first, steps, drop, tangents)
             out[k] = np.degrees(np.arctan(view.back(tangents).ravel().take(wanted)))
     return out
 

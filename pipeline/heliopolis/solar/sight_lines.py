@@ -26,7 +26,7 @@ _STRIP = 1024
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def near_tangents(heights, eyes, drift, stride_m, steps, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Highest tangent over the first ``steps`` columns ahead of each cell, written to ``out``.
 
     Parameters
@@ -39,6 +39,8 @@ def near_tangents(heights, eyes, drift, stride_m, steps, out):  # type: ignore[n
         Length of the sight between two columns [m].
     steps
         Number of columns.
+    drop
+        How much the Earth falls away under the sight, over the square of the distance [1/m].
     out
         float32, dims (y, x); never below 0, the horizontal.
     """
@@ -55,6 +57,7 @@ def near_tangents(heights, eyes, drift, stride_m, steps, out):  # type: ignore[n
                 part = np.float32(max(there - low, 0.0))
                 high = min(low + 1, rows - 1) if part > 1e-6 else low
                 over = np.float32(1.0 / (j * stride_m))
+                fall = np.float32(drop * j * stride_m)
                 right = min(left + _STRIP, cols - j)
                 first = heights[low, left + j : right + j]
                 second = heights[high, left + j : right + j]
@@ -64,16 +67,16 @@ def near_tangents(heights, eyes, drift, stride_m, steps, out):  # type: ignore[n
                     a, b = first[x], second[x]
                     level = a + part * (b - a)
                     level = max(a, b) if min(a, b) <= VOID else level
-                    seen[x] = max(seen[x], (level - eye[x]) * over)
+                    seen[x] = max(seen[x], (level - eye[x]) * over - fall)
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def far_tangents(heights, eyes, drift, shift, stride_m, first, last, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Lift ``out`` by the tangents to columns ``first`` to ``last`` ahead of each cell.
 
     Parameters
     ----------
-    heights, eyes, drift, stride_m, out
+    heights, eyes, drift, stride_m, drop, out
         As in `near_tangents`; observers of NaN are left out.
     shift
         Where the lines lie: line L has ``y = L - shift + x * drift``.
@@ -85,7 +88,9 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, out):  # ty
     The columns that an observer looks at are a window of ``last - first + 1``. Columns are
     grouped in blocks of that size: a window is the end of one block and the beginning of the
     next. Hulls of ends grow by a point for each observer; hulls of beginnings shrink by one,
-    which undoes the growth that made them.
+    which undoes the growth that made them. On a round Earth the lines are bent to parabolas
+    about the beginning of the line, for which hulls are the same, and every tangent is turned by
+    what the parabola falls at the observer.
     """
     rows, cols = heights.shape
     window = min(last - first + 1, cols)
@@ -97,6 +102,9 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, out):  # ty
             continue
         level = np.empty(end - begin, dtype=np.float32)
         _sample(heights, line - shift, drift, begin, level)
+        fall = drop * stride_m * stride_m
+        for k in range(level.size):
+            level[k] -= np.float32(fall * k * k)
         near_x, near_z = np.empty(window, np.int32), np.empty(window, np.float32)
         far_x, far_z = np.empty(window, np.int32), np.empty(window, np.float32)
         # What the insertion of a point into the far hull has overwritten: size, x, z.
@@ -131,8 +139,11 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, out):  # ty
                 z = eyes[y, x]
                 if math.isnan(z):
                     continue
+                z -= fall * r * r
                 best = _tangent(near_x, near_z, near, r, z)
-                best = max(best, _tangent(far_x, far_z, far, r, z))
+                if far > 0:
+                    best = max(best, _tangent(far_x, far_z, far, r, z))
+                best += 2.0 * fall * r
                 out[y, x] = max(out[y, x], np.float32(best / stride_m))
 
 
@@ -193,12 +204,10 @@ def _room(xs, zs, size, x, z):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @njit(cache=True, nogil=True, inline="always")
 def _tangent(xs, zs, size, x, z):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Highest rise per column from (x, z) to an upper hull ahead; 0 for an empty one.
+    """Highest rise per column from (x, z) to an upper hull ahead, which is not empty.
 
     Along the hull the rise grows up to the point of tangency and then falls.
     """
-    if size == 0:
-        return 0.0
     low, high = 0, size - 1
     while low < high:
         middle = (low + high) // 2

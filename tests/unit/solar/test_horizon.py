@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliopolis.accuracy.horizons import difference, walk
-from heliopolis.solar.horizon import horizon, horizon_of_cells, reach_m
+from heliopolis.solar.horizon import ROUND_EARTH, horizon, horizon_of_cells, reach_m
+from heliopolis.solar.terrain import terrain_horizon
 
 
 def brute(dsm: np.ndarray, cell: float, directions: int, reach: float) -> np.ndarray:
@@ -144,6 +145,30 @@ def test_observers_above_the_surface_look_over_small_things() -> None:
     dsm[4, 5] = 0.1
     assert horizon(dsm, 0.5, 4)[1, 4, 4] > 10
     assert horizon(dsm, 0.5, 4, observers=dsm + 0.15)[1, 4, 4] == 0
+
+
+@pytest.mark.parametrize("near", [0, 64])
+def test_earth_falls_away_under_the_sight(monkeypatch: pytest.MonkeyPatch, near: int) -> None:
+    monkeypatch.setattr("heliopolis.solar.horizon.NEAR_CELLS", near)
+    dem = np.zeros((3, 61), dtype="float32")
+    dem[:, 50] = 1000.0
+    where = np.zeros(dem.shape, dtype=bool)
+    where[1, 10] = where[1, 30] = True
+    east = horizon_of_cells(dem, 500.0, where, 4, drop=ROUND_EARTH)[1]
+    for angle, distance in zip(east, (20_000.0, 10_000.0), strict=True):
+        fall = 0.87 * distance**2 / (2 * 6_371_000.0)
+        true = math.degrees(math.atan((1000.0 - fall) / distance))
+        assert angle == pytest.approx(true, abs=1e-3)
+
+
+def test_hills_beyond_the_surface_model() -> None:
+    dem = np.zeros((40, 80), dtype="float32")
+    dem[:, 12] = 500.0
+    dem[:, 60:] = 300.0
+    rows, cols = np.array([20, 20]), np.array([10, 10])
+    found = terrain_horizon(dem, 100.0, rows, cols, np.array([0.0, 100.0]), 4, min_distance_m=1000)
+    assert found[1] == pytest.approx(np.degrees(np.arctan([0.06, 0.04])), abs=0.05)
+    assert not found[3].any()
 
 
 def test_reach() -> None:
