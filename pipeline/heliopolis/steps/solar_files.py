@@ -12,15 +12,17 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from heliopolis.errors import ConfigError, InputError
-from heliopolis.grid import metric_crs
+from heliopolis.grid import bounds_grid, metric_crs
 from heliopolis.io.atomic import write_json
-from heliopolis.io.raster import raster_grid, read_raster, write_cog
+from heliopolis.io.raster import raster_grid, read_onto, read_raster, write_cog
 from heliopolis.io.weather import Weather, join, read_horizon, read_years
 from heliopolis.solar.diffuse import Transposition
 from heliopolis.solar.horizon import horizon as horizon_of
+from heliopolis.solar.horizon import reach_m
 from heliopolis.solar.irradiance import PlaneIrradiance, cos_incidence, shading_of, transpose
 from heliopolis.solar.irradiance_map import by_month, irradiation_maps
 from heliopolis.solar.sky import Sky, make_sky
+from heliopolis.solar.terrain import terrain_horizon
 from heliopolis.solar.uncertainty import quantile
 from heliopolis.solar.yield_ import (
     LOSSES_PERCENT,
@@ -37,13 +39,29 @@ _MODEL_SIGMA = 0.05
 
 
 def horizon_file(
-    dsm: Path, out: Path, *, directions: int, max_distance_m: float | None = None
+    dsm: Path,
+    out: Path,
+    *,
+    directions: int,
+    max_distance_m: float | None = None,
+    lowest_sun_deg: float | None = None,
+    terrain: Path | None = None,
 ) -> None:
-    """Horizon of every cell of a surface model, as N bands [deg]."""
+    """Horizon of every cell of a surface model, as N bands [deg].
+
+    With ``lowest_sun_deg`` sight ends where the highest cell of the model no longer rises to that
+    elevation above the lowest; ``terrain`` is an elevation model of the hills beyond the model.
+    """
     if not 1 <= directions <= 3600:
         raise ConfigError(f"{directions} directions", remedy="Give 1 to 3600, such as 36")
     heights, grid = _surface(dsm)
+    if lowest_sun_deg is not None:
+        relief = float(np.nanmax(heights) - np.nanmin(heights))
+        reach = max(reach_m(relief, lowest_sun_deg), abs(grid.resolution.x))
+        max_distance_m = reach if max_distance_m is None else min(reach, max_distance_m)
     angles = horizon_of(heights, abs(grid.resolution.x), directions, max_distance_m)
+    if terrain is not None:
+        angles = np.fmax(angles, _terrain(terrain, heights, grid, directions))
     bands = {}
     for k, values in enumerate(angles):
         azimuth = k * 360.0 / directions
@@ -51,6 +69,50 @@ def horizon_file(
         band.attrs = {"units": "degree", "long_name": f"horizon towards azimuth {azimuth:g} deg"}
         bands[f"horizon_{azimuth:07.3f}" if azimuth % 1 else f"horizon_{azimuth:03.0f}"] = band
     write_cog(out, bands, tags={"directions": str(directions)})
+
+
+def _terrain(
+    path: Path, heights: np.ndarray[Any, Any], grid: GeoBox, directions: int
+) -> np.ndarray[Any, Any]:
+    """Horizon of the terrain around a surface model, dims (direction, y, x); NaN outside it.
+
+    Terrain nearer than two of its own cells is left to the surface model.
+    """
+    source = raster_grid(path)
+    extent = source.extent.to_crs(str(grid.crs))
+    cell_m = max(10.0 * abs(grid.resolution.x), _ground_cell_m(source))
+    coarse = bounds_grid(extent, cell_m)
+    dem = next(iter(read_onto([path], coarse, resampling="bilinear").data_vars.values()))
+    rows, cols = np.nonzero(np.isfinite(heights))
+    x = grid.affine.c + grid.affine.a * (cols + 0.5)
+    y = grid.affine.f + grid.affine.e * (rows + 0.5)
+    there = tuple(
+        np.floor(v / cell_m).astype(int) for v in (coarse.affine.f - y, x - coarse.affine.c)
+    )
+    height, width = coarse.shape
+    if not all(((v >= 0) & (v < n)).all() for v, n in zip(there, (height, width), strict=True)):
+        raise InputError(
+            "the terrain does not cover the surface model",
+            where=str(path),
+            remedy="Give an elevation model that reaches some kilometres beyond it on all sides",
+        )
+    out = np.full((directions, *grid.shape), np.nan, dtype=np.float32)
+    out[:, rows, cols] = terrain_horizon(
+        dem.to_numpy(),
+        cell_m,
+        there[0],
+        there[1],
+        heights[rows, cols],
+        directions,
+        min_distance_m=2.0 * cell_m,
+    )
+    return out
+
+
+def _ground_cell_m(grid: GeoBox) -> float:
+    """Side of a cell on the ground [m], of a grid in degrees too."""
+    side = abs(grid.resolution.y)
+    return float(side * 111_320.0 if str(grid.crs) == "EPSG:4326" else side)
 
 
 def irradiance_file(
