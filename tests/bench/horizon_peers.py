@@ -47,11 +47,7 @@ def seconds(dsm: Array, cell_m: float, reach_m: float, directions: int) -> dict[
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = folder / "dsm.tif"
-        grid = GeoBox.from_bbox(
-            (0, 0, dsm.shape[1] * cell_m, dsm.shape[0] * cell_m), "EPSG:2154", resolution=cell_m
-        )
-        write_cog(path, {"dsm_m": wrap_xr(dsm, grid)})
+        _write(folder / "dsm.tif", dsm, cell_m)
         np.save(folder / "dsm.npy", dsm)
         if shutil.which("grass"):
             found["GRASS r.horizon"] = _grass(folder, reach_m, directions)
@@ -61,6 +57,31 @@ def seconds(dsm: Array, cell_m: float, reach_m: float, directions: int) -> dict[
             if taken is not None:
                 found[peer] = taken
     return found
+
+
+def sun_day_seconds(dsm: Array, cell_m: float) -> float | None:
+    """Wall time of GRASS r.sun for one day in steps of an hour [s]; None without GRASS."""
+    if not shutil.which("grass"):
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write(folder / "dsm.tif", dsm, cell_m)
+        run = _grass_session(folder)
+        subprocess.run(
+            [*run, "r.slope.aspect", "elevation=dsm", "slope=slope", "aspect=aspect"],
+            check=True,
+            capture_output=True,
+        )
+        return _timed(
+            run, "r.sun elevation=dsm aspect=aspect slope=slope day=81 step=1 glob_rad=g nprocs=2"
+        )
+
+
+def _write(path: Path, dsm: Array, cell_m: float) -> None:
+    grid = GeoBox.from_bbox(
+        (0, 0, dsm.shape[1] * cell_m, dsm.shape[0] * cell_m), "EPSG:2154", resolution=cell_m
+    )
+    write_cog(path, {"dsm_m": wrap_xr(dsm, grid)})
 
 
 def _python(
@@ -85,24 +106,31 @@ print(json.dumps(time.perf_counter() - start))
 
 def _grass(folder: Path, reach_m: float, directions: int) -> float:
     """Time that GRASS takes for all directions, from the clock around the module alone."""
+    return _timed(
+        _grass_session(folder),
+        f"r.horizon elevation=dsm step={360 / directions} maxdistance={reach_m} output=hz",
+    )
+
+
+def _grass_session(folder: Path) -> list[str]:
+    """Words that begin a call in a new GRASS location with the surface in it."""
     place = folder / "grass"
     place.mkdir()
     run = ["grass", str(place / "city" / "PERMANENT"), "--exec"]
-    subprocess.run(
-        ["grass", "-c", str(folder / "dsm.tif"), str(place / "city"), "-e"],
-        check=True,
-        capture_output=True,
-    )
     for words in (
-        ["r.in.gdal", f"input={folder / 'dsm.tif'}", "output=dsm", "band=1"],
-        ["g.region", "raster=dsm"],
+        ["grass", "-c", str(folder / "dsm.tif"), str(place / "city"), "-e"],
+        [*run, "r.in.gdal", f"input={folder / 'dsm.tif'}", "output=dsm", "band=1"],
+        [*run, "g.region", "raster=dsm"],
     ):
-        subprocess.run([*run, *words], check=True, capture_output=True)
-    module = f"r.horizon elevation=dsm step={360 / directions} maxdistance={reach_m} output=hz"
-    timed = subprocess.run(
+        subprocess.run(words, check=True, capture_output=True)
+    return run
+
+
+def _timed(run: list[str], module: str) -> float:
+    done = subprocess.run(
         [*run, "bash", "-c", f"time {module}"], check=True, capture_output=True, text=True
     )
-    taken = re.search(r"real\s+(\d+)m([\d.]+)s", timed.stderr)
+    taken = re.search(r"real\s+(\d+)m([\d.]+)s", done.stderr)
     if taken is None:
-        raise RuntimeError(f"r.horizon told no time: {timed.stderr[-300:]}")
+        raise RuntimeError(f"{module} told no time: {done.stderr[-300:]}")
     return 60 * int(taken[1]) + float(taken[2])

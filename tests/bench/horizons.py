@@ -103,7 +103,7 @@ def run() -> list[Row]:
             {"roof_share": float(roofs.mean())},
         ),
     ]
-    return [*rows, *beside_programs(), growth(), year_map()]
+    return [*rows, *beside_programs(), growth(), *year_map()]
 
 
 def beside_programs(side: int = 1000, directions: int = 12) -> list[Row]:
@@ -143,19 +143,20 @@ def _some(dsm: Array, where: Array, directions: int) -> Array:
     return horizon_of_cells(dsm, CELL_M, where, directions)
 
 
-def year_map(side: int = 1000, directions: int = 36) -> Row:
-    """Annual irradiation of 10^6 cells, horizons included."""
+def year_map(side: int = 1000, directions: int = 36) -> list[Row]:
+    """Annual irradiation of 10^6 cells, horizons included, beside one day of r.sun."""
     dsm = surface(side)
     sky = clear_year()
     annual_map(dsm[:160, :160], CELL_M, sky, directions=8)
     mine = measured(lambda: annual_map(dsm, CELL_M, sky, directions=directions))
-    return compare(
-        f"annual irradiation of {side} x {side} cells, {directions} directions",
-        mine,
-        "20 s",
-        Measured(None, 20.0, 1, None),
-        "horizons to the border of the surface, included",
-    )
+    what = f"annual irradiation of {side} x {side} cells, {directions} directions"
+    bar = Measured(None, 20.0, 1, None)
+    rows = [compare(what, mine, "20 s", bar, "horizons to the border of the surface, included")]
+    day = horizon_peers.sun_day_seconds(dsm, CELL_M)
+    if day is not None:
+        note = "one day of 365, steps of an hour, shadows found on the way"
+        rows.append(compare(what, mine, "GRASS r.sun, one day", Measured(None, day, 1, None), note))
+    return rows
 
 
 def clear_year() -> Sky:
