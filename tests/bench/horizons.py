@@ -129,7 +129,7 @@ def growth(directions: int = 4) -> Row:
     small, small_ns = _processor_ns(lambda: _some(tile, where[:1000, :1000], directions))
     large, large_ns = _processor_ns(lambda: _some(whole, where, directions), at_most=1)
     small_ns, large_ns = (
-        ns / (surface_.size * directions) for ns, surface_ in ((small_ns, tile), (large_ns, whole))
+        ns / (cells * directions) for ns, cells in ((small_ns, tile.size), (large_ns, whole.size))
     )
     return compare(
         f"horizon of 10^8 cells, {directions} directions, to the border",
