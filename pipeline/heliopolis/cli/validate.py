@@ -33,11 +33,14 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "uncertainty": (("uncertainty", "score_uncertainty", False),),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
+    "horizon": (("horizons", "score_horizon", False),),
+    "irradiation": (("irradiation", "score_irradiation", False),),
     "yield": (
         ("solar", "score_pvgis", False),
         ("solar", "score_denver", False),
         ("solar", "score_knmi", False),
         ("solar", "score_try", False),
+        ("pvgis_grid", "score_pvgis_grid", False),
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
     "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
@@ -52,6 +55,8 @@ _DEFAULT_RESULTS = {
     "hotspots": "muenster",
     "rooftops": "delft",
 }
+#: Cases that read the simulated city.
+_SIMULATED = ("simulated", "simulated-zones", "uncertainty", "planting", "horizon", "irradiation")
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -99,7 +104,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "simulated-zones", "uncertainty", "planting")
+    simulated = case in _SIMULATED
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():
