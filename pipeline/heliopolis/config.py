@@ -411,6 +411,29 @@ class Schedule(Section):
     keep: int = Field(12, ge=1, description="Results that are kept in history/, the last ones")
 
 
+class Dask(Section):
+    """A Dask cluster for the work inside a job; threads of the job's machine by default."""
+
+    scheduler: str | None = Field(
+        None, pattern=r"^(tcp|tls|ucx)://", description="Address of a running scheduler, tcp://..."
+    )
+    jobqueue: str | None = Field(
+        None,
+        pattern=r"^[A-Z]\w*Cluster$",
+        description="Or a class of dask_jobqueue, such as SLURMCluster, to start one for the run",
+    )
+    workers: int = Field(2, ge=1, description="Workers that a jobqueue starts")
+    options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Arguments of that class: queue, cores, memory, walltime"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Dask:
+        if self.scheduler and self.jobqueue:
+            raise ValueError("give scheduler or jobqueue, not both")
+        return self
+
+
 class Config(Section):
     """A run."""
 
@@ -434,6 +457,7 @@ class Config(Section):
     solar: Solar = Solar()
     report: Report = Report()
     schedule: Schedule = Schedule()
+    dask: Dask = Dask()
 
     @field_validator("name")
     @classmethod
