@@ -405,6 +405,14 @@ class Report(Section):
     attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
 
 
+class Network(Section):
+    """What may be asked over the network."""
+
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts that may be asked, * for any part; empty: any public host"
+    )
+
+
 class Schedule(Section):
     """Runs on a schedule (heliopolis run --scheduled)."""
 
@@ -458,6 +466,7 @@ class Config(Section):
     report: Report = Report()
     schedule: Schedule = Schedule()
     dask: Dask = Dask()
+    network: Network = Network()
 
     @field_validator("name")
     @classmethod

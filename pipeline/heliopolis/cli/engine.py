@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from heliopolis.errors import ConfigError
+from heliopolis.io.remote.hosts import HOSTS_VARIABLE
 from heliopolis.steps.cluster import DASK_VARIABLE
 from heliopolis.study import RUN_FOLDER
 
@@ -71,12 +72,16 @@ def command(config: Path, means: Means, *more: str) -> list[str]:
     ]
 
 
-def environment(offline: bool, dask: str | None = None) -> dict[str, str]:
+def environment(
+    offline: bool, dask: str | None = None, hosts: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Environment of Snakemake and its jobs."""
     made = {**os.environ, "PYTHONUNBUFFERED": "1", "GDAL_NUM_THREADS": "2"}
     made[RUN_FOLDER] = str(Path.cwd())
     if offline:
         made["HELIOPOLIS_OFFLINE"] = "1"
+    if hosts:
+        made[HOSTS_VARIABLE] = ",".join(hosts)
     if dask is not None:
         made[DASK_VARIABLE] = dask
     return made

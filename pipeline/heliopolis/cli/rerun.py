@@ -69,7 +69,8 @@ def complete(
     with cluster(study.config.dask) as address:
         for _ in range(_ROUNDS):
             words = command(study.config_path, means, *more)
-            status, jobs = follow(words, environment(means.offline, address), log, tell, lock)
+            around = environment(means.offline, address, study.config.network.hosts)
+            status, jobs = follow(words, around, log, tell, lock)
             done += jobs
             found = failures(work)
             reach = study.config.solar.horizon_distance_m + 100
