@@ -7,6 +7,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -475,6 +476,20 @@ class Config(Section):
             return safe_name(value)
         except HeliopolisError as error:
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Config:
+        named = [one for source in (self.thermal.sources if self.thermal else ())
+                 for one in source.catalog]  # fmt: skip
+        named += self.optical.stac.catalog if self.optical.stac is not None else ()
+        for one in named:
+            parts = urlsplit(one)
+            if parts.scheme in ("http", "https", "s3") and ("@" in parts.netloc or parts.query):
+                raise ValueError(
+                    f"the address of the catalog at {parts.hostname} carries a password or key: "
+                    "give it in the environment or the keyring"
+                )
+        return self
 
     @model_validator(mode="after")
     def _halves(self) -> Config:
