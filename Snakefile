@@ -65,7 +65,9 @@ def one_scene(wildcards):
 def sharp_dates(wildcards):
     """Sharp temperatures that a scene of Sentinel-3 may take its pattern from."""
     found = (
-        pattern_dates(present("thermal"), wildcards.scene) if CFG.thermal.sharpen else []
+        pattern_dates(present("thermal"), wildcards.scene)
+        if CFG.thermal.sharpen
+        else []
     )
     return [f"scenes/{one.id}/lst.tif" for one in found]
 

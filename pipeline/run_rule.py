@@ -17,6 +17,7 @@ from typing import Any
 from heliopolis.errors import HeliopolisError
 from heliopolis.io.atomic import write_text
 from heliopolis.io.power import PowerReading, energy_between, read_power
+from heliopolis.steps.cluster import joined
 
 STEPS = {
     "study_area": "search",
@@ -122,7 +123,8 @@ def main(job: Any) -> None:
     write_text(errors, "")
     step = getattr(importlib.import_module(f"heliopolis.steps.{STEPS[job.rule]}"), job.rule)
     try:
-        step(**arguments(job))
+        with joined():
+            step(**arguments(job))
     except HeliopolisError as error:
         text = f"{name}: {error}"
         write_text(errors, text + "\n")

@@ -7,6 +7,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -411,10 +412,41 @@ class Report(Section):
     attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
 
 
+class Network(Section):
+    """What may be asked over the network."""
+
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts that may be asked, * for any part; empty: any public host"
+    )
+
+
 class Schedule(Section):
     """Runs on a schedule (heliopolis run --scheduled)."""
 
     keep: int = Field(12, ge=1, description="Results that are kept in history/, the last ones")
+
+
+class Dask(Section):
+    """A Dask cluster for the work inside a job; threads of the job's machine by default."""
+
+    scheduler: str | None = Field(
+        None, pattern=r"^(tcp|tls|ucx)://", description="Address of a running scheduler, tcp://..."
+    )
+    jobqueue: str | None = Field(
+        None,
+        pattern=r"^[A-Z]\w*Cluster$",
+        description="Or a class of dask_jobqueue, such as SLURMCluster, to start one for the run",
+    )
+    workers: int = Field(2, ge=1, description="Workers that a jobqueue starts")
+    options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Arguments of that class: queue, cores, memory, walltime"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Dask:
+        if self.scheduler and self.jobqueue:
+            raise ValueError("give scheduler or jobqueue, not both")
+        return self
 
 
 class Config(Section):
@@ -440,6 +472,8 @@ class Config(Section):
     solar: Solar = Solar()
     report: Report = Report()
     schedule: Schedule = Schedule()
+    dask: Dask = Dask()
+    network: Network = Network()
 
     @field_validator("name")
     @classmethod
@@ -448,6 +482,20 @@ class Config(Section):
             return safe_name(value)
         except HeliopolisError as error:
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Config:
+        named = [one for source in (self.thermal.sources if self.thermal else ())
+                 for one in source.catalog]  # fmt: skip
+        named += self.optical.stac.catalog if self.optical.stac is not None else ()
+        for one in named:
+            parts = urlsplit(one)
+            if parts.scheme in ("http", "https", "s3") and ("@" in parts.netloc or parts.query):
+                raise ValueError(
+                    f"the address of the catalog at {parts.hostname} carries a password or key: "
+                    "give it in the environment or the keyring"
+                )
+        return self
 
     @model_validator(mode="after")
     def _halves(self) -> Config:

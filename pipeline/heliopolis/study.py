@@ -6,6 +6,7 @@ import glob
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 #: Heights on a smaller share of the study grid are no predictors of its temperature.
 MIN_COVERED = 0.95
+#: Variable that tells the jobs of a run in which folder it was called.
+RUN_FOLDER = "HELIOPOLIS_RUN_FOLDER"
 #: Endings of the files that make up a module, with the tables and templates it reads.
 _SOURCES = (".py", ".csv", ".j2", ".css", ".js", ".yaml")
 
@@ -83,7 +86,9 @@ class Study:
     @property
     def results(self) -> Path:
         """Folder of the results of this study; everything that is written lies below it."""
-        return Path(self.config.results) / self.config.name
+        # Jobs on other machines begin in another folder than the run.
+        base = os.environ.get(RUN_FOLDER, "")
+        return Path(base) / self.config.results / self.config.name
 
     def files(self, section: str, key: str = "files") -> list[str]:
         """Input files of a section, globs expanded; empty where the section is absent."""

@@ -54,7 +54,9 @@ rule buildings:
         footprints_or_none=STUDY.file("footprints"),
         outlines_or_none=NET,
         probabilities_list=(
-            each_tile("work/roofs/probability/{tile}.tif", "images") if CFG.uses_net else []
+            each_tile("work/roofs/probability/{tile}.tif", "images")
+            if CFG.uses_net
+            else []
         ),
     output:
         buildings="work/roofs/buildings.gpkg",

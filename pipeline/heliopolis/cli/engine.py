@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from heliopolis.errors import ConfigError
+from heliopolis.io.remote.hosts import HOSTS_VARIABLE
+from heliopolis.steps.cluster import DASK_VARIABLE
+from heliopolis.study import RUN_FOLDER
 
 #: Jobs that may talk to archives at the same time; each keeps its own manners besides.
 NETWORK_JOBS = 4
@@ -69,11 +72,18 @@ def command(config: Path, means: Means, *more: str) -> list[str]:
     ]
 
 
-def environment(offline: bool) -> dict[str, str]:
+def environment(
+    offline: bool, dask: str | None = None, hosts: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Environment of Snakemake and its jobs."""
     made = {**os.environ, "PYTHONUNBUFFERED": "1", "GDAL_NUM_THREADS": "2"}
+    made[RUN_FOLDER] = str(Path.cwd())
     if offline:
         made["HELIOPOLIS_OFFLINE"] = "1"
+    if hosts:
+        made[HOSTS_VARIABLE] = ",".join(hosts)
+    if dask is not None:
+        made[DASK_VARIABLE] = dask
     return made
 
 
@@ -100,7 +110,7 @@ def follow(
     done: Counter[str] = Counter()
     last = ""
     with (
-        log.open("a", encoding="utf-8") as sink,
+        log.open("a", encoding="utf-8", buffering=1) as sink,
         subprocess.Popen(
             words,
             stdout=subprocess.PIPE,

@@ -14,6 +14,7 @@ from heliopolis.cli.engine import Means, Teller, command, environment, follow, f
 from heliopolis.errors import ConfigError, HeliopolisError
 from heliopolis.io.lock import last_owner, locked
 from heliopolis.steps.changes import changes
+from heliopolis.steps.cluster import cluster
 from heliopolis.steps.failures import Failure, failures, leave_out, left_out
 from heliopolis.steps.history import keep, kept, log_line, prune, run_record, shared_dates
 from heliopolis.study import Study
@@ -65,17 +66,19 @@ def complete(
     log.unlink(missing_ok=True)
     more = () if again or means.offline else _search_again(study, always=search)
     done: Counter[str] = Counter()
-    for _ in range(_ROUNDS):
-        words = command(study.config_path, means, *more)
-        status, jobs = follow(words, environment(means.offline), log, tell, lock)
-        done += jobs
-        found = failures(work)
-        reach = study.config.solar.horizon_distance_m + 100
-        if status == 0 or not leave_out(work, found, reach):
-            break
-        more = ()
-        count = sum(map(len, left_out(work).values()))
-        tell(f"{len(found)} failed; going on without {count} scenes or tiles", "left_out")
+    with cluster(study.config.dask) as address:
+        for _ in range(_ROUNDS):
+            words = command(study.config_path, means, *more)
+            around = environment(means.offline, address, study.config.network.hosts)
+            status, jobs = follow(words, around, log, tell, lock)
+            done += jobs
+            found = failures(work)
+            reach = study.config.solar.horizon_distance_m + 100
+            if status == 0 or not leave_out(work, found, reach):
+                break
+            more = ()
+            count = sum(map(len, left_out(work).values()))
+            tell(f"{len(found)} failed; going on without {count} scenes or tiles", "left_out")
     if status != 0:
         raise _failed(found, log)
     if any(left_out(work).values()):
