@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,7 @@ def compared(
     coarse: GeoBox,
     fine: GeoBox,
     pattern: Mapping[str, tuple[Any, Any]] | None = None,
+    form: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Average a true field to coarse cells, sharpen it again and compare.
 
@@ -135,6 +136,8 @@ def compared(
         True temperature [K] (y, x) on ``fine``, NaN where unknown.
     predictors, pattern
         Fields on ``fine``; the second are temperatures of other dates, and their errors [K].
+    form
+        Names of the predictors that tell the form of the city.
     coarse, fine
         Grids.
 
@@ -151,7 +154,8 @@ def compared(
     carried = {name: one[0] for name, one in (pattern or {}).items()}
     errors = {name: one[1] for name, one in (pattern or {}).items()}
     nothing = np.zeros(seen.shape)
-    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=errors)
+    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=errors,
+                     form=form)  # fmt: skip
     plain = sharpen(seen, nothing, {}, coarse, fine, regression=False)
     error = np.asarray(result.lst_k) - truth_k
     bilinear, smooth = _rmse(_bilinear(seen, nest) - truth_k), _rmse(plain.lst_k - truth_k)

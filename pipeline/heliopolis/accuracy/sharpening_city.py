@@ -17,6 +17,7 @@ from heliopolis.grid import coarsen
 from heliopolis.io.raster import geobox_of, read_onto, read_raster, read_tags
 from heliopolis.io.vector import read_layer
 from heliopolis.steps.city_form import form_grid, form_predictors, sky_view
+from heliopolis.thermal.city_form import FORM
 from heliopolis.thermal.conserve import Nesting
 from heliopolis.thermal.planck import ZERO_C_K, from_linear, to_linear
 from heliopolis.thermal.sharpen import sharpen
@@ -106,11 +107,12 @@ def _sharpened(
     pattern = {f"lst_{d}": sharp[d] for _, d in others[:1]}
     carried = {name: one[0] for name, one in pattern.items()}
     coarse = coarsen(fine, cell_m)
-    told = compared(kelvin, fields, coarse, fine, pattern)
+    form = [name for name in fields if name in FORM]
+    told = compared(kelvin, fields, coarse, fine, pattern, form)
     seen = from_linear(Nesting.between(coarse, fine).mean_valid(to_linear(kelvin), 0.5))
     result = sharpen(
         seen, np.zeros(seen.shape), {**fields, **carried}, coarse, fine,
-        pattern={name: one[1] for name, one in pattern.items()},
+        pattern={name: one[1] for name, one in pattern.items()}, form=form,
     )  # fmt: skip
     return (result.lst_k.values, result.sd_k.values), told
 

@@ -183,24 +183,26 @@ def sharpen(
     tags = read_tags(coarse)
     seen = read_onto([coarse], raster_grid(coarse))
     predictors: dict[str, Any] = {}
+    heights: dict[str, Any] = {}
     if thermal.sharpen and optical is not None:
         stack = read_onto([optical], grid)
         predictors = {str(name): stack[name].to_numpy() for name in stack.data_vars}
     if thermal.sharpen and form is not None:
-        predictors |= _of_form(form, grid, tags["acquired"])
+        heights = _of_form(form, grid, tags["acquired"])
     pattern = _pattern(patterns, grid) if thermal.sharpen else {}
     random = seen[PARTS[0]].to_numpy() if PARTS[0] in seen else np.zeros(1)
     beyond = "seen_c" in seen
     result = sharpening.sharpen(
         seen["seen_c" if beyond else "lst_c"].to_numpy() + ZERO_C_K,
         seen["lst_sd_c"].to_numpy(),
-        predictors | {name: one["lst_c"] for name, one in pattern.items()},
+        predictors | heights | {name: one["lst_c"] for name, one in pattern.items()},
         raster_grid(coarse),
         grid,
         own_k=seen["lst_c"].to_numpy() + ZERO_C_K if beyond else None,
         psf_fwhm_m=float(tags["native_resolution_m"]),
         noise_k=float(np.median(random[np.isfinite(random)])) if np.isfinite(random).any() else 0.0,
         pattern={name: one["lst_sd_c"] for name, one in pattern.items()},
+        form=list(heights),
         regression=thermal.sharpen,
     )
     carried = {key: tags[key] for key in _CARRIED if key in tags} | sharpen_tags(result)

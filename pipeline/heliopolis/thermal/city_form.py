@@ -18,6 +18,9 @@ from scipy import ndimage
 from heliopolis.thermal.conserve import fill_gaps
 
 Array = NDArray[Any]
+#: Names of all fields.
+FORM = ("built_height_m", "tall_share", "canopy", "terrain_m", "sky_view", "sun_incidence",
+        "sunshine")  # fmt: skip
 #: What is lower is no building [m].
 MIN_BUILT_M = 2.5
 #: Higher objects are an error of the surface model [m].

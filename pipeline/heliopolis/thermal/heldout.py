@@ -79,8 +79,11 @@ def chosen(
     pattern: Sequence[str],
     fwhm_cells: float = 0.0,
     noise_k: float = 0.0,
+    form: Sequence[str] = (),
 ) -> Choice:
     """Best of the predictors without patterns of other dates, the patterns alone, and both.
+
+    Before that, those that tell the form of the city are left out where they do not help.
 
     Parameters
     ----------
@@ -90,6 +93,8 @@ def chosen(
         Names of the predictors.
     pattern
         Names of those that are temperatures of other dates.
+    form
+        Names of those that tell the form of the city.
 
     Returns
     -------
@@ -97,9 +102,14 @@ def chosen(
         ``carried`` holds, where there is a pattern, under ``pattern``: the held-out error without
         and with it, its skill ``1 - with / without``, and whether it is used.
     """
-    own = [i for i, name in enumerate(names) if name not in pattern]
+    own = [i for i, name in enumerate(names) if name not in (*pattern, *form)]
     other = [i for i, name in enumerate(names) if name in pattern]
     without = judge(linear, cells.only(own) if own else None, fwhm_cells, noise_k)
+    if form:
+        wide = [i for i, name in enumerate(names) if name not in pattern]
+        with_form = judge(linear, cells.only(wide), fwhm_cells, noise_k) if wide else without
+        if with_form.error < MIN_GAIN**2 * without.error:
+            own, without = wide, with_form
     if not other:
         return Choice(without, own, {})
     tried = [Choice(judge(linear, cells.only(kept), fwhm_cells, noise_k), kept, {})

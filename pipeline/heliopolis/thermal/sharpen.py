@@ -16,7 +16,7 @@ applied to fine pixels and the residual of every coarse cell is put back. Here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +85,7 @@ def sharpen(
     psf_fwhm_m: float = 0.0,
     noise_k: float = 0.0,
     pattern: Mapping[str, Any] | None = None,
+    form: Sequence[str] = (),
     regression: bool = True,
     side: int = SIDE,
 ) -> SharpenResult:
@@ -116,6 +117,9 @@ def sharpen(
         1-sigma error [K] (y, x) on ``fine_grid``. Whether they help, alone or beside the others,
         is tested by itself and reported as ``pattern``. What is wrong with them is handed down,
         and no test of coarse cells sees it: it is added to the stated error.
+    form
+        Names of the predictors that tell the form of the city. They are used where the same test
+        is better with them.
     regression
         False: smooth interpolation only.
     side
@@ -128,7 +132,7 @@ def sharpen(
     # Threads of many small fits cost more than they save; windows have threads of their own.
     with threadpool_limits(limits=1):
         return _sharpened((coarse_k, own_k), coarse_sd_k, _source(predictors, classes, fine_grid),
-                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern or {},
+                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern or {}, form,
                           regression=regression, side=side)  # fmt: skip
 
 
@@ -139,6 +143,7 @@ def _sharpened(
     grids: tuple[GeoBox, GeoBox],
     sensor: tuple[float, float],
     pattern: Mapping[str, Any],
+    form: Sequence[str],
     *,
     regression: bool,
     side: int,
@@ -163,7 +168,7 @@ def _sharpened(
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)
-            choice = chosen(linear, cells, prepared.names, list(pattern), blur, noise_k)
+            choice = chosen(linear, cells, prepared.names, list(pattern), blur, noise_k, form)
             verdict, carried = choice.verdict, choice.carried
             if verdict.model is not None:
                 kept = choice.predictors

@@ -237,6 +237,16 @@ def test_a_pattern_of_another_date_is_tested_by_itself(town):
     assert left.predictors == ["a", "b"]
 
 
+def test_the_form_of_the_city_is_used_where_it_helps_only(town):
+    _, seen, fields = town
+    nothing = np.zeros(seen.shape)
+    with_noise = {**fields, "height": pattern(22, 3.0)}
+    useless = sharpen(seen, nothing, with_noise, COARSE, FINE, form=["height"])
+    assert useless.predictors == ["a", "b"]
+    useful = sharpen(seen, nothing, fields, COARSE, FINE, form=["b"])
+    assert useful.predictors == ["a", "b"]
+
+
 def test_the_error_of_a_pattern_is_handed_down(town):
     truth, seen, fields = town
     other = 290.0 + 0.5 * (truth - 300.0)
