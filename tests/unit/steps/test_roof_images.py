@@ -118,7 +118,7 @@ def test_segment_in_feet_gives_the_same_as_in_metres(tmp_path: Path) -> None:
     segment_image(tmp_path / "ft.tif", tmp_path / "pf.tif", polygons=tmp_path / "f.gpkg")
     with rasterio.open(tmp_path / "pm.tif") as one, rasterio.open(tmp_path / "pf.tif") as other:
         np.testing.assert_allclose(one.read(1), other.read(1), atol=1e-3)
-    in_m, in_ft = read_layer(tmp_path / "m.gpkg"), read_layer(tmp_path / "f.gpkg")
+    in_m, in_ft = (read_layer(tmp_path / f"{k}.gpkg", "roofs") for k in "mf")
     assert in_ft.area.sum() * foot**2 == pytest.approx(in_m.area.sum(), rel=1e-3)
 
 
