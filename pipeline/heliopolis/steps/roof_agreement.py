@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from heliopolis.config import load_config
 from heliopolis.errors import InputError
 from heliopolis.io.vector import read_layer
 from heliopolis.roofs.agreement import agreement
@@ -23,7 +22,7 @@ def score_area(configuration: Path) -> dict[str, Any]:
     InputError
         Without footprints, or before a run has looked for roofs in the images.
     """
-    study = Study(load_config(configuration))
+    study = Study.load(configuration)
     work = study.results / "work" / "roofs"
     outlines, tiles = work / "outlines.gpkg", sorted((work / "probability").glob("*.tif"))
     footprints = [Path(path) for path in study.file("footprints")]
