@@ -1,4 +1,4 @@
-"""Roof probability of an image of any size, with onnxruntime and numpy alone.
+"""Calibrated roof probability of an image of any size, with onnxruntime and numpy alone.
 
 The image is cut into tiles that lie on a fixed lattice: tile (i, j) begins at row ``i * STEP_PX``
 and column ``j * STEP_PX`` of an unbounded working grid. A pixel gets the weighted mean of the
@@ -170,9 +170,10 @@ class Predictor:
 
     def _chance(self, tile: Array, flips: bool) -> NDArray[np.float32]:
         turns = [(), (1,), (2,), (1, 2)] if flips else [()]
+        slope, offset = (np.float32(value) for value in self.weights.calibration)
         total = np.zeros(tile.shape[1:], "float32")
         for axes in turns:
-            logits = self.logits(np.flip(tile, axes)[None])[0, 0]
+            logits = self.logits(np.flip(tile, axes)[None])[0, 0] * slope + offset
             back = tuple(axis - 1 for axis in axes)
             total += np.flip(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), back)
         return np.asarray(total / len(turns), "float32")

@@ -25,6 +25,7 @@ from tests.bench import (
     horizons,
     hot_spots,
     rasters,
+    roof_outlines,
     sharpening,
     surface_temperature,
 )
@@ -64,7 +65,7 @@ def main(output: Path = OUTPUT) -> None:
     start = time.perf_counter()
     record = machine()
     rows = [*hot_spots.run(), *horizons.run(), *sharpening.run(), *rasters.run(), *archives.run()]
-    rows += [*surface_temperature.run(), *full_scene.run()]
+    rows += [*surface_temperature.run(), *full_scene.run(), *roof_outlines.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)

@@ -126,7 +126,7 @@ def _roofs(results: Path, data: Path) -> dict[str, Any]:
     outlines = results / "work" / "roofs" / "outlines.gpkg"
     scores = {f"building_{k}": v for k, v in detection(buildings, true_buildings).items()}
     if outlines.exists():
-        found = read_layer(outlines, crs=str(buildings.crs))
+        found = read_layer(outlines, "outlines", crs=str(buildings.crs))
         scores |= {f"net_{k}": v for k, v in detection(found, true_buildings).items()}
     pairs = match_planes(planes, true_planes)
     return {**scores, **_plane_errors(pairs, len(true_planes)), **_yields(pairs, data)}

@@ -71,6 +71,13 @@ def validate(
     results: Annotated[
         Path | None, typer.Option(help="Results of a run, for the cases that score one.")
     ] = None,
+    area: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration of an area that was run, for the case roofs: the net against the "
+            "area's own footprints, and whether it adds, only checks, or is left out."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Score the code against data with known answers.
@@ -79,7 +86,20 @@ def validate(
     """
     from heliopolis.io.atomic import write_json
 
+    if (cases == ["roofs"]) != (area is not None):
+        raise ConfigError(
+            "the case roofs and --area go together",
+            remedy="heliopolis validate roofs --area CONFIG.yaml",
+        )
     wanted = cases or list(CASES)
+    if area is not None:
+        from heliopolis.steps.roof_agreement import score_area
+
+        found = score_area(area)
+        _print("roofs", found)
+        if out is not None:
+            write_json(out, {"roofs": found})
+        return
     unknown = [case for case in wanted if case not in CASES]
     if unknown:
         raise ConfigError(f"there is no case {unknown[0]!r}", remedy="Cases: " + ", ".join(CASES))

@@ -24,7 +24,7 @@ from heliopolis.io.imagery import (
 )
 from heliopolis.io.limits import reading
 from heliopolis.io.vector import write_layers
-from heliopolis.roofs.outline import outlines
+from heliopolis.roofs.outline import outlines_and_originals
 from heliopolis.roofs.probability import HALO_M, load_net, roof_probability
 
 #: Largest net that is read [bytes].
@@ -64,10 +64,10 @@ def segment_image(
     if threshold is not None:
         level, least = threshold, 0.0
     metric = Affine(grid.gsd_m[0], 0, grid.corner_m[0], 0, -grid.gsd_m[1], grid.corner_m[1])
-    found = outlines(
+    found, originals = outlines_and_originals(
         chance, GeoBox(grid.shape, metric, None), level, min_area_m2, min_probability=least
     )
-    write_layers(polygons, {"roofs": _on_map(found, grid)})
+    write_layers(polygons, {"roofs": _on_map(found, grid), "originals": _on_map(originals, grid)})
     return len(found)
 
 
