@@ -31,7 +31,7 @@ from heliopolis.io.vector import read_layer
 
 #: A run that does not come to its end in this many tries has failed.
 TRIES = 4
-WITHIN_S = 240
+WITHIN_S = 600
 
 
 def configuration(city: Path, folder: Path) -> Path:

@@ -8,14 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from heliopolis.io.raster import raster_grid, read_onto, write_cog
+from heliopolis.steps.cluster import DASK_VARIABLE, joined
 from tests.bench.chaos import configuration, digest, started
+from tests.hostile.corpus import sound_tiff
 
 pytestmark = pytest.mark.services
 
@@ -111,6 +116,32 @@ def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
             process.kill()
             process.wait()
         log.close()
+
+
+def test_a_raster_is_the_same_though_a_worker_is_killed(
+    dask: tuple[str, list[subprocess.Popen[bytes]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, workers = dask
+    source = tmp_path / "source.tif"
+    sound_tiff(source)
+    grid = raster_grid(source).zoom_out(1 / 40)
+
+    def made(name: str) -> bytes:
+        lazy = read_onto([source], grid, resampling="cubic", chunks=256)
+        return write_cog(tmp_path / name, lazy + lazy.map(np.sin)).read_bytes()
+
+    alone = made("alone.tif")
+    monkeypatch.setenv(DASK_VARIABLE, address)
+    killer = threading.Timer(1.0, workers[0].kill)
+    killer.start()
+    with joined():
+        together = made("together.tif")
+        killer.join()
+        again = made("again.tif")
+    assert together == again == alone
+    assert workers[0].wait(10) != 0
 
 
 def test_dask_with_a_worker_that_is_killed(

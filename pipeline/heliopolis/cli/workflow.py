@@ -80,8 +80,14 @@ def _stop_on(found: list[str], config: Path) -> None:
         raise ConfigError(count, where=str(config), remedy=" | ".join(found))
 
 
-def plan(config: ConfigPath) -> None:
-    """Say what a run would take: scenes, tiles, bytes, disk and time; nothing is downloaded.
+def plan(
+    config: ConfigPath,
+    cores: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 2,
+    memory: Annotated[float, typer.Option(min=0.5, help="Memory for all jobs [GB].")] = 4,
+) -> None:
+    """Say what a run would take: scenes, tiles, bytes, memory, disk, time; nothing is downloaded.
+
+    What cannot fit is refused, with what would.
 
     Example: heliopolis plan configs/demo/config.yaml
     """
@@ -91,7 +97,7 @@ def plan(config: ConfigPath) -> None:
 
     study = Study.load(config)
     _stop_on(problems(study), config)
-    for line in forecast(study):
+    for line in forecast(study, cores=cores, memory_gb=memory):
         typer.echo(line)
 
 
