@@ -41,6 +41,7 @@ from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
     heat_facts,
+    hottest_zones,
     is_simulated,
     project_layers,
     scene_records,
@@ -241,11 +242,12 @@ def publish(
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,
-        project_layers(folder, lst, tables, area),
+        project_layers(folder, lst, tables, area, scene_lsts or []),
         title=record["title"],
         crs=str(options.get("crs") or area.crs.to_string()),
         language=language,
         attribution=record["attribution"],
+        bookmarks=hottest_zones(tables.get("hot_zones")),
     )
     temperature = read_raster(lst) if lst is not None else None
     content = _content(record, language, area, temperature, tables)
