@@ -153,8 +153,10 @@ def _legend(layout: str, sheet: Sheet, box: Box) -> ET.Element:
     tree = ET.SubElement(item, "layer-tree-group")
     for key, name in sheet.legend:
         wrapped = name.replace(" \N{EN DASH} ", "|").replace(" (", "|(")
-        ET.SubElement(tree, "layer-tree-layer", id=key, name=wrapped, checked="Qt::Checked",
-                      expanded="1", legend_exp="")  # fmt: skip
+        node = ET.SubElement(tree, "layer-tree-layer", id=key, name=name, checked="Qt::Checked",
+                             expanded="1", legend_exp="")  # fmt: skip
+        options = ET.SubElement(ET.SubElement(node, "customproperties"), "Option", type="Map")
+        ET.SubElement(options, "Option", name="legend/title-label", value=wrapped, type="QString")
     return item
 
 
