@@ -267,6 +267,11 @@ class Heat(Section):
     local_climate_zones: str | None = Field(
         None, description="Raster of local climate zones (codes of WUDAPT), for the heat island"
     )
+    latitude_gradient_k: float = Field(
+        0.0,
+        description="Fall of surface temperature with each degree of latitude away from the "
+        "equator, taken out of the heat island [K]; matters for areas of many kilometres",
+    )
     roads: str | None = Field(
         None, description="Vector file of the middle lines of roads, or of their surface"
     )

@@ -155,12 +155,28 @@ def at_one_level(
     """Temperature brought to the core's median height and latitude [degC].
 
     6.5 K for each kilometre of height; for latitude nothing, unless a gradient is known.
+
+    >>> field, core = np.array([[30.0, 29.0]]), np.array([[True, False]])
+    >>> at_one_level(field, core, latitude_deg=np.array([[48.0, 50.0]]), per_degree_k=0.5).tolist()
+    [[30.0, 30.0]]
+
+    Parameters
+    ----------
+    lst_c
+        Temperature [degC], dims (y, x).
+    core
+        Cells whose median height and latitude are those of the outcome.
+    height_m, latitude_deg
+        Height [m] and latitude [deg] of the cells, dims (y, x).
+    per_degree_k
+        Fall of temperature with each degree away from the equator [K].
     """
     out = np.array(lst_c, dtype="float64")
     if height_m is not None and core.any():
         out += LAPSE_K_M * (height_m - float(np.nanmedian(height_m[core])))
     if latitude_deg is not None and core.any():
-        out -= per_degree_k * (latitude_deg - float(np.median(latitude_deg[core])))
+        away = np.abs(latitude_deg)
+        out += per_degree_k * (away - float(np.median(away[core])))
     return out
 
 

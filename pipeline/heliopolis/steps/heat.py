@@ -127,7 +127,8 @@ def hot_zones(
         "study_area": _study_area(area, options),
     }
     method = _method(found, heat, fields, grid) | told_drivers(ground)
-    method |= heat_island(lsts or [], fields, heat, grid, method["effective_resolution_m"])
+    resolution_m = method["effective_resolution_m"]
+    method |= heat_island(lsts or [], fields, heat, grid, resolution_m, form)
     provenance = {**(options.get("provenance") or {}), "hot_zones": method}
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)

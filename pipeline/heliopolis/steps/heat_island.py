@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from scipy.interpolate import RectBivariateSpline
 
 from heliopolis.config import Heat
 from heliopolis.heat.suhi import intensity
@@ -36,7 +38,12 @@ _GREEN, _BUILT = 0.9, 0.5
 
 
 def heat_island(
-    lsts: list[Path], fields: Fields, heat: Heat, grid: GeoBox, resolution_m: float
+    lsts: list[Path],
+    fields: Fields,
+    heat: Heat,
+    grid: GeoBox,
+    resolution_m: float,
+    form: Path | None = None,
 ) -> dict[str, Any]:
     """Heat island by date, its trend by day and by night, heat waves, and heat by stratum.
 
@@ -48,11 +55,13 @@ def heat_island(
         Fields of the area on ``grid``, see `heliopolis.steps.heat`.
     heat
         The section of the configuration: ``terrain``, ``local_climate_zones``,
-        ``heat_wave_days``.
+        ``latitude_gradient_k``, ``heat_wave_days``.
     grid
         Study grid.
     resolution_m
         Smallest detail of the temperature [m].
+    form
+        Form of the city, whose band ``dtm_m`` stands in where no terrain is given.
 
     Returns
     -------
@@ -68,7 +77,8 @@ def heat_island(
     if built is None or vegetated is None:
         return told
     core = urban_core(built, cell_m)
-    height = None if heat.terrain is None else _band(heat.terrain, grid)
+    height = _heights(heat, form, grid)
+    latitude = _latitude(grid) if heat.latitude_gradient_k else None
     reference = rural_reference(vegetated, built, core, cell_m=cell_m, height_m=height)
     water = fields["water"]
     if water is not None:
@@ -79,7 +89,10 @@ def heat_island(
     for path in lsts:
         tags = read_tags(path)
         one = read_onto([path], grid, bands=["lst_c", "lst_sd_c"])
-        level = at_one_level(one["lst_c"].to_numpy(), core, height_m=height)
+        level = at_one_level(
+            one["lst_c"].to_numpy(), core, height_m=height, latitude_deg=latitude,
+            per_degree_k=heat.latitude_gradient_k,
+        )  # fmt: skip
         found = intensity(
             level, one["lst_sd_c"].to_numpy(), core, reference, cell_m=cell_m,
             effective_resolution_m=resolution_m,
@@ -92,6 +105,7 @@ def heat_island(
         "core_km2": round(float(core.sum()) * cell_m**2 / 1e6, 3),
         "reference_km2": round(float(reference.sum()) * cell_m**2 / 1e6, 3),
         "reference": _reference_in_words(zones is not None, height is not None),
+        "latitude_gradient_k": heat.latitude_gradient_k,
         "dates": [_told(one) for one in sorted(dates, key=lambda one: one.acquired)],
         **{when: _over_dates([d for d in dates if d.overpass == when], heat)
            for when in ("day", "night")},
@@ -103,6 +117,27 @@ def _band(file: str, grid: GeoBox) -> Array:
     path = Path(file)
     name = band_names(path)[0]
     return read_onto([path], grid, bands=[name])[name].to_numpy()
+
+
+def _heights(heat: Heat, form: Path | None, grid: GeoBox) -> Array | None:
+    """Height of the ground [m] (y, x): the terrain that is given, else that of the city's form."""
+    if heat.terrain is not None:
+        return _band(heat.terrain, grid)
+    if form is None:
+        return None
+    read = read_onto([form], grid, bands=["dtm_m"], resampling="average")
+    return read["dtm_m"].to_numpy()
+
+
+def _latitude(grid: GeoBox, points: int = 33) -> Array:
+    """Latitude of the cells [deg] (y, x), interpolated between some that are computed."""
+    rows, columns = (np.linspace(0.0, size - 1.0, points) for size in grid.shape)
+    x = grid.affine.c + (columns + 0.5) * grid.affine.a
+    y = grid.affine.f + (rows + 0.5) * grid.affine.e
+    to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
+    known = to_degrees.transform(*np.meshgrid(x, y))[1]
+    spline = RectBivariateSpline(rows, columns, known, kx=1, ky=1)
+    return np.asarray(spline(np.arange(grid.shape[0]), np.arange(grid.shape[1])))
 
 
 def _vegetated(fields: Fields, zones: Array | None) -> npt.NDArray[np.bool_] | None:

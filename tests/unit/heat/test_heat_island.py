@@ -40,8 +40,12 @@ def test_height_is_taken_out() -> None:
     height = 3.0 * Y + X
     flat = at_one_level(30.0 - LAPSE_K_M * height, core, height_m=height)
     assert np.ptp(flat) == pytest.approx(0.0, abs=1e-9)
-    north = at_one_level(30.0 - 0.5 * Y / 10, core, latitude_deg=Y / 10, per_degree_k=-0.5)
-    assert np.ptp(north) == pytest.approx(0.0, abs=1e-9)
+    for hemisphere in (1.0, -1.0):
+        latitude = hemisphere * (40.0 + Y / 10)
+        level = at_one_level(
+            30.0 - 0.5 * np.abs(latitude), core, latitude_deg=latitude, per_degree_k=0.5
+        )
+        assert np.ptp(level) == pytest.approx(0.0, abs=1e-9)
 
 
 def dates(rise_k_year: float, seed: int = 0) -> list[Date]:

@@ -223,3 +223,16 @@ def test_sky_view_is_told_and_a_driver_where_the_form_of_the_city_is_known(
     assert 0.5 < zone["sky_view_mean"] < 1.0
     told = read_provenance(city["hot_zones"])["hot_zones"]["drivers"]
     assert all("sky_view" in model["effects_k"] for model in told)
+
+
+def test_latitude_of_a_grid_is_that_of_its_cells() -> None:
+    from pyproj import Transformer
+
+    from heliopolis.steps.heat_island import _latitude
+
+    grid = GeoBox.from_bbox((400_000, 5_600_000, 500_000, 5_700_000), CRS, resolution=500.0)
+    found = _latitude(grid)
+    x, y = grid.affine * (150.5, 40.5)
+    exact = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)[1]
+    assert found.shape == grid.shape
+    assert found[40, 150] == pytest.approx(exact, abs=1e-4)
