@@ -104,5 +104,6 @@ def test_codes_are_told_in_both_languages_and_belong_to_declared_fields() -> Non
         assert row["en"]
         assert row["fr"]
         assert row["en"] != row["fr"]
-    assert codes("best_use", "fr")["pv"] == "panneaux"
-    assert codes("area_m2", "en") == {}
+    assert codes("buildings", "best_use", "fr")["pv"] == "panneaux"
+    assert set(codes("zone_changes", "change", "en")) == {"new", "vanished", "changed"}
+    assert codes("fields", "source", "en") == {} == codes("buildings", "area_m2", "en")

@@ -248,7 +248,7 @@ def _value_maps(layer: str, language: str) -> ET.Element:
     """What the codes of coded fields mean, for tables and forms."""
     root = ET.Element("fieldConfiguration")
     for name in layer_fields(layer):
-        known = codes(name, language)
+        known = codes(layer, name, language)
         if not known:
             continue
         widget = ET.SubElement(ET.SubElement(root, "field", name=name), "editWidget",
