@@ -22,6 +22,8 @@ from heliopolis.io.atomic import write_json
 from tests.bench import (
     archives,
     full_scene,
+    geopackages,
+    heat_step,
     horizons,
     hot_spots,
     rasters,
