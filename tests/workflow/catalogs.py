@@ -18,7 +18,7 @@ class Arrivals:
     def __init__(self, city: Path, folder: Path) -> None:
         self.data = folder / "data"
         shutil.copytree(city / "catalog", self.data / "catalog")
-        for name in ("boundary.gpkg", "places.gpkg"):
+        for name in ("boundary.gpkg", "places.gpkg", "roads.gpkg"):
             shutil.copy(city / name, self.data / name)
         self._file = self.data / "catalog" / LANDSAT / "collection.json"
         self._whole = json.loads(self._file.read_text())
