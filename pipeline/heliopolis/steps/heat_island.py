@@ -22,6 +22,7 @@ from heliopolis.heat.suhi_dates import (
     Date,
     at_one_level,
     heat_wave_difference,
+    persistence,
     rural_reference,
     trend,
     urban_core,
@@ -107,7 +108,7 @@ def heat_island(
         "reference": _reference_in_words(zones is not None, height is not None),
         "latitude_gradient_k": heat.latitude_gradient_k,
         "dates": [_told(one) for one in sorted(dates, key=lambda one: one.acquired)],
-        **{when: _over_dates([d for d in dates if d.overpass == when], heat)
+        **{when: _over_dates([d for d in dates if d.overpass == when], heat, grid)
            for when in ("day", "night")},
     }  # fmt: skip
     return told
@@ -167,15 +168,20 @@ def _told(one: Date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _over_dates(dates: list[Date], heat: Heat) -> dict[str, Any] | None:
+def _over_dates(dates: list[Date], heat: Heat, grid: GeoBox) -> dict[str, Any] | None:
     if not dates:
         return None
     values = np.array([one.intensity_k for one in dates])
-    change, wave = trend(dates), heat_wave_difference(dates, heat.heat_wave_days)
+    (longitude, latitude), change = grid.geographic_extent.centroid.coords[0], trend(dates)
+    wave = heat_wave_difference(
+        dates, heat.heat_wave_days, latitude_deg=latitude, longitude_deg=longitude
+    )
+    lasting = persistence(dates)
     return {
         "mean_k": round(float(values.mean()), 3),
         "sd_of_dates_k": round(float(values.std(ddof=1)), 3) if len(values) > 1 else None,
         "share_of_dates_hotter": round(float((values > 0).mean()), 3),
+        "persistence": None if lasting is None else asdict(lasting),
         "n_dates": len(values),
         "trend": None if change is None else asdict(change),
         "heat_waves": None if wave is None else asdict(wave),

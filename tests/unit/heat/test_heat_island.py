@@ -10,6 +10,7 @@ from heliopolis.heat.suhi_dates import (
     Date,
     at_one_level,
     heat_wave_difference,
+    persistence,
     rural_reference,
     trend,
     urban_core,
@@ -84,8 +85,42 @@ def test_heat_waves_against_other_summer_days() -> None:
         for d, e in zip(days, noise, strict=True)
     ]
     wave = [f"2022-07-{day}" for day in range(13, 21)]
-    found = heat_wave_difference(values, wave)
+    here = {"latitude_deg": 52.0, "longitude_deg": 7.6}
+    found = heat_wave_difference(values, wave, **here)
     assert found is not None
     assert found.low_k < 2.0 < found.high_k
     assert (found.n_wave, found.n_other) == (8, 12)
-    assert heat_wave_difference(values, []) is None
+    assert heat_wave_difference(values, [], **here) is None
+
+
+def test_summer_and_day_are_those_of_the_place() -> None:
+    january = [
+        Date(datetime(2022, 1, day, 23, 30, tzinfo=UTC), "day", 4.0 + 2.0 * (day > 5), 0.3)
+        for day in range(1, 11)
+    ]
+    wave = [f"2022-01-{day:02d}" for day in range(7, 12)]
+    sydney = heat_wave_difference(january, wave, latitude_deg=-33.9, longitude_deg=151.2)
+    assert sydney is not None
+    assert (sydney.n_wave, sydney.n_other, sydney.difference_k) == (5, 5, 2.0)
+    assert heat_wave_difference(january, wave, latitude_deg=52.0, longitude_deg=151.2) is None
+
+
+def test_season_across_new_year_is_one_season() -> None:
+    december = [datetime(2015 + y, 12, 20, tzinfo=UTC) for y in range(4)]
+    january = [datetime(2016 + y, 1, 20, tzinfo=UTC) for y in range(4)]
+    found = trend([
+        Date(at, "day", 3.0 + 0.2 * (at - december[0]).days / 365.25, 0.3)
+        for at in sorted(december + january)
+    ])  # fmt: skip
+    assert found is not None
+    assert found.slope_k_year == pytest.approx(0.2, rel=1e-2)
+
+
+def test_persistence_counts_dates_beyond_their_uncertainty() -> None:
+    at = datetime(2022, 7, 1, 10, tzinfo=UTC)
+    values = [(3.0, 0.5)] * 6 + [(0.4, 0.5), (-0.2, 0.5), (5.0, float("nan"))]
+    found = persistence([Date(at, "day", value, sd) for value, sd in values])
+    assert found is not None
+    assert (found.share_of_dates, found.n_dates) == (0.75, 8)
+    assert (found.low, found.high) == pytest.approx((0.4093, 0.9285), abs=1e-4)
+    assert persistence([Date(at, "day", float("nan"), 0.5)]) is None
