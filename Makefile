@@ -6,7 +6,7 @@ REQ = pipeline/requirements
 CORES ?= 2
 MEMORY ?= 4
 
-.PHONY: setup demo test test-services bench lint lock clean
+.PHONY: setup demo test test-services bench lint lock audit sbom clean
 
 setup: $(VENV)/.ok
 $(VENV)/.ok: $(REQ)/lock.txt $(REQ)/torch.txt pyproject.toml
@@ -41,6 +41,14 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile pipeline/rules
+
+# Known vulnerabilities of the locked dependencies; needs a network.
+audit: setup
+	$(BIN)/uvx pip-audit --require-hashes --disable-pip -r $(REQ)/lock.txt
+
+# Bill of materials of the locked dependencies, CycloneDX.
+sbom: setup
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py requirements $(REQ)/lock.txt -o sbom.json
 
 clean:
 	rm -rf results configs/demo/data

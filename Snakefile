@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from heliopolis.config import ACQUIRED
-from heliopolis.scene import other_dates, pattern_dates, read_scenes
+from heliopolis.scene import other_dates, pattern_dates, read_scenes, stamp
+from heliopolis.steps.failures import left_out
 from heliopolis.study import Study, digest, source_digest
 
 if not workflow.configfiles:
@@ -15,6 +16,8 @@ if not workflow.configfiles:
 
 STUDY = Study.load(Path(workflow.configfiles[0]))
 CFG = STUDY.config
+# Scenes and tiles that failed and that this run goes on without.
+WITHOUT = left_out(STUDY.results / "work")
 
 
 workdir: STUDY.results.resolve()
@@ -41,9 +44,13 @@ def scenes(role):
     return read_scenes(Path(checkpoints.search.get().output.scenes))[role]
 
 
+def present(role):
+    return [s for s in scenes(role) if s.id not in WITHOUT["scenes"]]
+
+
 def pinned(role):
     def of(wildcards):
-        return digest([s.to_dict() for s in scenes(role)])
+        return digest([stamp(s) for s in scenes(role)])
 
     return of
 
@@ -52,20 +59,22 @@ def one_scene(wildcards):
     found = scenes("thermal")
     own = [s for s in found if s.id == wildcards.scene]
     others = other_dates(found, wildcards.scene) if CFG.thermal.bright_roofs else []
-    return digest([s.to_dict() for s in own + others])
+    return digest([stamp(s) for s in own + others])
 
 
 def sharp_dates(wildcards):
     """Sharp temperatures that a scene of Sentinel-3 may take its pattern from."""
     found = (
-        pattern_dates(scenes("thermal"), wildcards.scene) if CFG.thermal.sharpen else []
+        pattern_dates(present("thermal"), wildcards.scene)
+        if CFG.thermal.sharpen
+        else []
     )
     return [f"scenes/{one.id}/lst.tif" for one in found]
 
 
 def each_scene(pattern):
     def of(wildcards):
-        return [pattern.format(scene=s.id) for s in scenes("thermal")]
+        return [pattern.format(scene=s.id) for s in present("thermal")]
 
     return of
 
@@ -77,7 +86,7 @@ def composed(pattern):
         hours = CFG.period.time_of_day
         return [
             pattern.format(scene=s.id)
-            for s in scenes("thermal")
+            for s in present("thermal")
             if s.sensor in CFG.thermal.composite_sensors
             and hours in ("both", s.properties["heliopolis:overpass"])
         ]
@@ -101,11 +110,18 @@ def tile_list():
     return json.loads(Path(checkpoints.tiles.get().output.tiles).read_text())
 
 
-def each_tile(pattern):
+def each_tile(pattern, failed="tiles"):
     def of(wildcards):
-        return [pattern.format(tile=t["id"]) for t in tile_list() if t["work"]]
+        busy = [t["id"] for t in tile_list() if t["work"]]
+        return [pattern.format(tile=t) for t in busy if t not in WITHOUT[failed]]
 
     return of
+
+
+def city_form(wildcards):
+    """Heights as predictors of temperature, where they cover the study."""
+    wanted = CFG.has_solar and CFG.thermal.sharpen and STUDY.covered_by(tile_list())
+    return ["work/city_form.tif"] if wanted else []
 
 
 def tiles_near(pattern, reach_m):
@@ -130,6 +146,7 @@ rule all:
     input:
         "heliopolis.qgz",
         "report.html",
+        "map.html",
         "run.json",
         HEAT,
         SOLAR,
@@ -179,6 +196,7 @@ rule publish:
     output:
         project="heliopolis.qgz",
         report="report.html",
+        map_page="map.html",
         stac="stac/collection.json",
         run="run.json",
     params:
@@ -188,6 +206,8 @@ rule publish:
             "heliopolis.legend",
             "heliopolis.steps.publish",
             "heliopolis.steps.run_facts",
+            "heliopolis.steps.report_facts",
+            "heliopolis.solar.pv_costs",
         ),
         options=STUDY.publication(),
     script:

@@ -5,13 +5,19 @@ It lies outside the package because Snakemake puts a script's folder on ``sys.pa
 
 import importlib
 import json
+import os
 import resource
+import socket
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from heliopolis.errors import HeliopolisError
+from heliopolis.io.atomic import write_text
+from heliopolis.io.power import PowerReading, energy_between, read_power
+from heliopolis.steps.cluster import joined
 
 STEPS = {
     "study_area": "search",
@@ -20,6 +26,7 @@ STEPS = {
     "tiles": "search",
     "thermal_scene": "thermal",
     "optical_composite": "optical",
+    "city_form": "city_form",
     "sharpen": "thermal",
     "composite": "composite",
     "hot_zones": "heat",
@@ -60,35 +67,77 @@ def arguments(job: Any) -> dict[str, Any]:
     return found
 
 
-def measure(name: str, started: float) -> None:
-    """Leave time and peak memory of this job beside the work, for the record of the run."""
+def record(
+    name: str, job: Any, began: tuple[float, PowerReading | None], status: str, error: str = ""
+) -> dict[str, Any]:
+    """What a job took: time, memory, bytes, energy where it is metered; how it ended."""
+    started, power = began
     used = resource.getrusage(resource.RUSAGE_SELF)
-    record = {
-        "job": name,
-        "seconds": round(time.perf_counter() - started, 3),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
-        "peak_memory_mb": round(used.ru_maxrss / 1024, 1),
+    cpu = used.ru_utime + used.ru_stime
+    energy = energy_between(power, read_power(), cpu)
+    made = [Path(path) for path in job.output]
+    counts = {
+        key: int(value)
+        for key, _, value in (line.partition(":") for line in _lines(Path("/proc/self/io")))
     }
-    folder = Path("work/jobs")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    return {
+        "job": name,
+        "status": status,
+        "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seconds": round(time.perf_counter() - started, 3),
+        "cpu_seconds": round(cpu, 3),
+        "peak_memory_mb": round(used.ru_maxrss / 1024, 1),
+        "read_bytes": counts.get("rchar"),
+        "written_bytes": counts.get("wchar"),
+        "output_bytes": sum(path.stat().st_size for path in made if path.is_file()),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        **({} if energy is None else {"energy_kwh": round(energy, 9)}),
+        **({"error": error} if error else {}),
+    }
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def leave(name: str, told: dict[str, Any]) -> None:
+    """Leave the record of a job beside the work, and a line in the log of all jobs."""
+    line = json.dumps(told, ensure_ascii=False) + "\n"
+    for folder in ("work/jobs", "work/logs"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    with Path("work/logs/jobs.jsonl").open("a", encoding="utf-8") as log:
+        log.write(line)
+    if told["status"] == "done":
+        write_text(Path("work/jobs") / f"{name}.json", line)
 
 
 def main(job: Any) -> None:
-    """Run the step of a job; an error on purpose is one paragraph, never a traceback."""
-    started = time.perf_counter()
+    """Run the step of a job; an error on purpose is one paragraph, never a traceback.
+
+    A message in ``work/errors`` that the job will not take away tells that it was killed.
+    """
+    began = time.perf_counter(), read_power()
     name = ".".join([job.rule, *map(str, job.wildcards)])
+    errors = Path("work/errors") / f"{name}.txt"
+    write_text(errors, "")
     step = getattr(importlib.import_module(f"heliopolis.steps.{STEPS[job.rule]}"), job.rule)
     try:
-        step(**arguments(job))
+        with joined():
+            step(**arguments(job))
     except HeliopolisError as error:
         text = f"{name}: {error}"
-        errors = Path("work/errors")
-        errors.mkdir(parents=True, exist_ok=True)
-        (errors / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+        write_text(errors, text + "\n")
+        leave(name, record(name, job, began, "failed", str(error)))
         print(f"heliopolis: error: {text}", file=sys.stderr)
         sys.exit(1)
-    measure(name, started)
+    except Exception as error:
+        text = f"an error that is not foreseen: {type(error).__name__}: {error}"
+        write_text(errors, f"{name}: {text}\n")
+        leave(name, record(name, job, began, "failed", text))
+        raise
+    errors.unlink(missing_ok=True)
+    leave(name, record(name, job, began, "done"))
 
 
 main(snakemake)  # type: ignore[name-defined]  # noqa: F821

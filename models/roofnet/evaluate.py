@@ -1,8 +1,9 @@
-"""Scores of a net: intersection over union of roof pixels, city by city."""
+"""Scores of a net: pixels, patches, objects and calibration, city by city."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from roofnet import data, weights
+from roofnet import calibration, data, weights
 from roofnet.unet import STRIDE_PX, RoofUNet
 
 THRESHOLDS = np.round(np.arange(0.25, 0.76, 0.05), 2)
@@ -148,6 +149,48 @@ def _patch_counts(
     return out
 
 
+def object_f1(
+    predict: Predictor, samples: Sequence[data.Sample], threshold: float, level: float
+) -> dict[str, float]:
+    """F1 of objects in each city: one is found when a patch has an IoU of 0.5 or more with it.
+
+    Objects are the connected parts of the truth and of what was found, of at least
+    `MIN_AREA_M2`, on the working grid; patches of a lower mean than ``level`` are left out.
+    """
+    counts: dict[str, NDArray[np.float64]] = {}
+    for sample in samples:
+        chance = predict(data.to_working(sample))
+        size = (chance.shape[1], chance.shape[0])
+        mask = np.asarray(Image.fromarray(sample.mask).resize(size, Image.Resampling.NEAREST))
+        counts.setdefault(sample.city, np.zeros(3))
+        counts[sample.city] += matched_objects(chance, mask == 1, threshold, level)
+    return {
+        city: round(float(2 * both / max(found + true, 1)), 3)
+        for city, (both, found, true) in counts.items()
+    }
+
+
+def matched_objects(
+    chance: NDArray[Any], roof: NDArray[np.bool_], threshold: float, level: float
+) -> NDArray[np.float64]:
+    """Objects of found and truth that match, objects found, objects of the truth."""
+    cells = MIN_AREA_M2 / data.GSD_M**2
+    patches, n_patches = ndimage.label(chance >= threshold)
+    roofs, n_roofs = ndimage.label(roof)
+    size = np.bincount(patches.ravel(), minlength=n_patches + 1).astype("float64")
+    true = np.bincount(roofs.ravel(), minlength=n_roofs + 1).astype("float64")
+    total = np.bincount(patches.ravel(), np.nan_to_num(chance).ravel(), n_patches + 1)
+    keep = (size >= cells) & (total >= level * size)
+    known = true >= cells
+    keep[0] = known[0] = False
+    shared = np.bincount(
+        patches.ravel() * (n_roofs + 1) + roofs.ravel(), minlength=(n_patches + 1) * (n_roofs + 1)
+    ).reshape(n_patches + 1, n_roofs + 1)
+    iou = shared / (size[:, None] + true[None] - shared)
+    matched = (iou >= 0.5) & keep[:, None] & known[None]
+    return np.array([matched.sum(), keep.sum(), known.sum()], "float64")
+
+
 def choose_levels(predict: Predictor, samples: Sequence[data.Sample]) -> tuple[float, float]:
     """Threshold and patch level that do best on ``samples``, which must be validation.
 
@@ -160,19 +203,58 @@ def choose_levels(predict: Predictor, samples: Sequence[data.Sample]) -> tuple[f
     return threshold, float(LEVELS[int(balance.argmax())])
 
 
-def report(tiled: Any, samples: Sequence[data.Sample]) -> dict[str, dict[str, float]]:
-    """IoU of pixels, precision and recall of patches, by city, at the levels of the sidecar."""
-    level = int(np.abs(LEVELS - tiled.weights.outline_probability).argmin())
-    iou = score(tiled.predict, samples).at(tiled.weights.threshold)
-    patches = patch_scores(tiled.predict, samples, tiled.weights.threshold)
+def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:
+    """Choose calibration, threshold and patch level on ``validation``; note them in a sidecar."""
+    from roofnet.predict import Predictor as Tiled
+
+    weights.settle(sidecar, calibration=[1.0, 0.0])
+    counts = calibration.count_logits(Tiled(weights.read(sidecar)).predict, validation)
+    slope, offset = calibration.fit(list(counts.values()))
+    weights.settle(sidecar, calibration=[round(slope, 4), round(offset, 4)])
+    threshold, level = choose_levels(_Kept(Tiled(weights.read(sidecar)).predict), validation)
+    weights.settle(sidecar, threshold=threshold, outline_probability=level)
+
+
+class _Kept:
+    """Answers of a predictor, kept so that each image is looked at once."""
+
+    def __init__(self, predict: Predictor) -> None:
+        self._predict, self._known = predict, dict[bytes, NDArray[Any]]()
+
+    def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
+        key = hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self._predict(image)
+        return self._known[key]
+
+
+def report(
+    told: weights.Weights, predict: Predictor, samples: Sequence[data.Sample]
+) -> dict[str, dict[str, float]]:
+    """Scores of pixels, patches, objects and calibration, by city, at the sidecar's levels."""
+    level = int(np.abs(LEVELS - told.outline_probability).argmin())
+    iou = score(predict, samples).at(told.threshold)
+    patches = patch_scores(predict, samples, told.threshold)
+    objects = object_f1(predict, samples, told.threshold, told.outline_probability)
+    counts = calibration.count_logits(predict, samples)
     return {
         city: {
             "iou": iou[city],
             "patch_precision": round(float(patches[city][0, level]), 3),
             "patch_recall": round(float(patches[city][1, level]), 3),
+            "object_f1": objects[city],
+            "calibration_error": round(calibration.expected_error(counts[city]), 4),
         }
         for city in iou
     }
+
+
+def calibration_table(predict: Predictor, samples: Sequence[data.Sample]) -> dict[str, Any]:
+    """Calibration error and reliability of all cities together, each with the same weight."""
+    counts = calibration.count_logits(predict, samples)
+    together = sum(city / city.sum() for city in counts.values())
+    rows = [{k: round(v, 3) for k, v in r.items()} for r in calibration.reliability(together)]
+    return {"calibration_error": round(calibration.expected_error(together), 4), "table": rows}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -188,12 +270,14 @@ def main(arguments: list[str] | None = None) -> None:
     sidecar = given.weights or weights.FOLDER / f"{weights.NAME}.json"
     validation = data.read_samples(data.VALIDATION, given.data)
     if given.settle:
-        threshold, level = choose_levels(Tiled(weights.read(sidecar)).predict, validation)
-        weights.settle(sidecar, threshold=threshold, outline_probability=level)
-    tiled = Tiled(weights.read(sidecar))
-    told = {"validation": report(tiled, validation)}
+        settle(sidecar, validation)
+    shipped = weights.read(sidecar)
+    predict = _Kept(Tiled(shipped).predict)
+    told: dict[str, Any] = {"validation": report(shipped, predict, validation)}
+    told["reliability"] = calibration_table(predict, validation)
     if given.test:
-        told["test"] = report(tiled, data.read_samples(data.TEST, given.data))
+        test = data.read_samples(data.TEST, given.data)
+        told["test"] = report(shipped, predict, test)
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Roof probability of an image of any size, with onnxruntime and numpy alone.
+"""Calibrated roof probability of an image of any size, with onnxruntime and numpy alone.
 
 The image is cut into tiles that lie on a fixed lattice: tile (i, j) begins at row ``i * STEP_PX``
 and column ``j * STEP_PX`` of an unbounded working grid. A pixel gets the weighted mean of the
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from roofnet import weights as stored
 from roofnet.weights import Weights
@@ -22,6 +23,16 @@ TILE_PX = 320
 STEP_PX = 256
 
 Array = NDArray[Any]
+
+#: What onnxruntime raises on a file that is no net.
+_UNREADABLE = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
 
 
 def covering(start: int, stop: int) -> tuple[int, int]:
@@ -78,9 +89,12 @@ class Predictor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(self.weights.onnx), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(self.weights.onnx), options, providers=["CPUExecutionProvider"]
+            )
+        except _UNREADABLE as error:
+            raise ValueError(f"{self.weights.onnx.name} is not a net: {error}") from error
         self._mean = np.asarray(self.weights.mean, "float32").reshape(-1, 1, 1)
         self._std = np.asarray(self.weights.std, "float32").reshape(-1, 1, 1)
         self._blend = _window()
@@ -156,9 +170,10 @@ class Predictor:
 
     def _chance(self, tile: Array, flips: bool) -> NDArray[np.float32]:
         turns = [(), (1,), (2,), (1, 2)] if flips else [()]
+        slope, offset = (np.float32(value) for value in self.weights.calibration)
         total = np.zeros(tile.shape[1:], "float32")
         for axes in turns:
-            logits = self.logits(np.flip(tile, axes)[None])[0, 0]
+            logits = self.logits(np.flip(tile, axes)[None])[0, 0] * slope + offset
             back = tuple(axis - 1 for axis in axes)
             total += np.flip(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), back)
         return np.asarray(total / len(turns), "float32")

@@ -44,6 +44,8 @@ class Weights:
     outline_probability
         Mean probability below which a connected patch of roof is more likely none; chosen
         on the validation cities.
+    calibration
+        Slope and offset on the logits, fitted on the validation cities.
     sha256
         Digest of the safetensors and of the ONNX file.
     licence
@@ -57,6 +59,7 @@ class Weights:
     gsd_m: float
     threshold: float
     outline_probability: float
+    calibration: tuple[float, float]
     sha256: dict[str, str]
     licence: str
 
@@ -72,10 +75,14 @@ def normalise(image: torch.Tensor, weight: torch.Tensor | None = None) -> torch.
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """State of a net from a safetensors file, in single precision."""
+    """State of a net from a safetensors file, in single precision; else `ValueError`."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return {name: value.float() for name, value in load_file(path).items()}
+    try:
+        return {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
 
 
 def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path:
@@ -151,6 +158,7 @@ def read(sidecar: Path) -> Weights:
     """Weights that a sidecar describes; raises `ValueError` when the ONNX file is another."""
     record = json.loads(sidecar.read_text(encoding="utf-8"))
     onnx = sidecar.with_suffix(".onnx")
+    slope, offset = record.get("calibration", (1.0, 0.0))
     if digest(onnx) != record["sha256"][onnx.name]:
         raise ValueError(f"{onnx} is not the file that {sidecar} describes: its sha256 differs")
     return Weights(
@@ -161,6 +169,7 @@ def read(sidecar: Path) -> Weights:
         gsd_m=float(record["gsd_m"]),
         threshold=float(record["threshold"]),
         outline_probability=float(record.get("outline_probability", record["threshold"])),
+        calibration=(float(slope), float(offset)),
         sha256=dict(record["sha256"]),
         licence=str(record["licence"]),
     )

@@ -23,7 +23,7 @@ def safe_name(name: str, what: str = "name") -> str:
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise ConfigError(
-            f"{what} {name!r} cannot be used in a path",
+            f"{what} {name[:100]!r} cannot be used in a path",
             remedy="Use letters, digits, '_', '-' and '.', beginning with a letter or a digit",
         )
     return name

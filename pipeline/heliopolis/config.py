@@ -7,6 +7,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 )
 
 from heliopolis.area import safe_name
+from heliopolis.documents import plain_yaml
 from heliopolis.errors import ConfigError, HeliopolisError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +36,8 @@ def _listed(value: Any) -> Any:
 Paths = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+#: Largest configuration that is read [bytes].
+LARGEST_CONFIG = 2_000_000
 #: Catalogs of satellite scenes that are known by name.
 CATALOGS = ("earth-search", "planetary-computer", "copernicus")
 #: Where a run puts what it brings in from an archive, below its results.
@@ -263,6 +267,17 @@ class Heat(Section):
     local_climate_zones: str | None = Field(
         None, description="Raster of local climate zones (codes of WUDAPT), for the heat island"
     )
+    latitude_gradient_k: float = Field(
+        0.0,
+        description="Fall of surface temperature with each degree of latitude away from the "
+        "equator, taken out of the heat island [K]; matters for areas of many kilometres",
+    )
+    roads: str | None = Field(
+        None, description="Vector file of the middle lines of roads, or of their surface"
+    )
+    road_strip_m: Positive = Field(
+        6.0, description="Strip along the middle of a road that is not to be planted [m]"
+    )
     heat_wave_days: tuple[str, ...] = Field(
         (), description="Days of heat waves, YYYY-MM-DD, to be compared with other summer days"
     )
@@ -402,6 +417,43 @@ class Report(Section):
     attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
 
 
+class Network(Section):
+    """What may be asked over the network."""
+
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts that may be asked, * for any part; empty: any public host"
+    )
+
+
+class Schedule(Section):
+    """Runs on a schedule (heliopolis run --scheduled)."""
+
+    keep: int = Field(12, ge=1, description="Results that are kept in history/, the last ones")
+
+
+class Dask(Section):
+    """A Dask cluster for the work inside a job; threads of the job's machine by default."""
+
+    scheduler: str | None = Field(
+        None, pattern=r"^(tcp|tls|ucx)://", description="Address of a running scheduler, tcp://..."
+    )
+    jobqueue: str | None = Field(
+        None,
+        pattern=r"^[A-Z]\w*Cluster$",
+        description="Or a class of dask_jobqueue, such as SLURMCluster, to start one for the run",
+    )
+    workers: int = Field(2, ge=1, description="Workers that a jobqueue starts")
+    options: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Arguments of that class: queue, cores, memory, walltime"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Dask:
+        if self.scheduler and self.jobqueue:
+            raise ValueError("give scheduler or jobqueue, not both")
+        return self
+
+
 class Config(Section):
     """A run."""
 
@@ -424,6 +476,9 @@ class Config(Section):
     weather: Weather | None = None
     solar: Solar = Solar()
     report: Report = Report()
+    schedule: Schedule = Schedule()
+    dask: Dask = Dask()
+    network: Network = Network()
 
     @field_validator("name")
     @classmethod
@@ -432,6 +487,20 @@ class Config(Section):
             return safe_name(value)
         except HeliopolisError as error:
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Config:
+        named = [one for source in (self.thermal.sources if self.thermal else ())
+                 for one in source.catalog]  # fmt: skip
+        named += self.optical.stac.catalog if self.optical.stac is not None else ()
+        for one in named:
+            parts = urlsplit(one)
+            if parts.scheme in ("http", "https", "s3") and ("@" in parts.netloc or parts.query):
+                raise ValueError(
+                    f"the address of the catalog at {parts.hostname} carries a password or key: "
+                    "give it in the environment or the keyring"
+                )
+        return self
 
     @model_validator(mode="after")
     def _halves(self) -> Config:
@@ -505,13 +574,15 @@ def load_config(path: Path) -> Config:
     ``results``, which is relative to the working folder. All problems are listed at once.
     """
     try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ConfigError("the file is too large for a configuration", where=str(path))
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            "the configuration cannot be read", where=str(path), remedy=str(error.strerror)
+            "the configuration cannot be read", where=str(path), remedy=str(error)
         ) from error
     try:
-        record = yaml.safe_load(text)
+        record = plain_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(
             "the configuration is not valid YAML",
@@ -582,6 +653,7 @@ def _resolved(config: Config, base: Path) -> Config:
             "action_table",
             "terrain",
             "local_climate_zones",
+            "roads",
         } and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):

@@ -29,7 +29,7 @@ class HeliopolisError(Exception):
         parts = [self.what + (f" ({self.where})" if self.where else "") + "."]
         if self.remedy:
             parts.append(self.remedy if self.remedy.endswith(".") else self.remedy + ".")
-        return " ".join(parts)
+        return " ".join(" ".join(parts).split())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep keyword arguments when the error crosses a process border."""

@@ -112,6 +112,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "solar": ("Solar", "Solaire"),
     "both": ("Heat and solar", "Chaleur et solaire"),
     "no_value": ("no value", "sans valeur"),
+    "dates": ("Dates", "Dates"),
+    "layout_city": ("City, A3", "Ville, A3"),
+    "layout_atlas": ("Atlas of districts, A4", "Atlas des quartiers, A4"),
+    "caution": (
+        "Surface temperature seen from space on clear days, not the temperature of the air.",
+        "Température de surface vue de l'espace par temps clair, et non température de l'air.",
+    ),
+    "explain": ("Where do these numbers come from?", "D'où viennent ces nombres ?"),
+    "hottest": ("Hottest zones", "Zones les plus chaudes"),
 }
 
 

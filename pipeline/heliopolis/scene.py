@@ -107,6 +107,18 @@ class Scene:
         )
 
 
+def stamp(scene: Scene) -> list[Any]:
+    """What tells that a scene has changed: its items, and size and time of files on disk."""
+    files = []
+    for item in scene.items:
+        for asset in item.get("assets", {}).values():
+            path = Path(str(asset.get("href", "")).removeprefix("file://"))
+            if path.is_file():
+                told = path.stat()
+                files.append([str(path), told.st_size, told.st_mtime_ns])
+    return [scene.to_dict(), sorted(files)]
+
+
 def read_scenes(path: Path) -> dict[str, list[Scene]]:
     """Read pinned scenes: ``{"thermal": [...], "optical": [...]}``, each sorted by time."""
     record = json.loads(path.read_text(encoding="utf-8"))

@@ -6,7 +6,8 @@ import glob
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "search": ("area", "period", "thermal", "optical"),
     "thermal_scene": ("area", "thermal", "land_cover"),
     "optical_composite": ("area", "optical", "land_cover"),
+    "city_form": (),
     "sharpen": ("thermal",),
     "composite": ("thermal", "heat", "period"),
     "hot_zones": ("area", "heat", "places", "footprints", "report"),
@@ -44,8 +46,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Heights on a smaller share of the study grid are no predictors of its temperature.
+MIN_COVERED = 0.95
+#: Variable that tells the jobs of a run in which folder it was called.
+RUN_FOLDER = "HELIOPOLIS_RUN_FOLDER"
 #: Endings of the files that make up a module, with the tables and templates it reads.
-_SOURCES = (".py", ".csv", ".j2", ".yaml")
+_SOURCES = (".py", ".csv", ".j2", ".css", ".js", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,9 @@ class Study:
     @property
     def results(self) -> Path:
         """Folder of the results of this study; everything that is written lies below it."""
-        return Path(self.config.results) / self.config.name
+        # Jobs on other machines begin in another folder than the run.
+        base = os.environ.get(RUN_FOLDER, "")
+        return Path(base) / self.config.results / self.config.name
 
     def files(self, section: str, key: str = "files") -> list[str]:
         """Input files of a section, globs expanded; empty where the section is absent."""
@@ -116,6 +124,17 @@ class Study:
         named = [one for source in (thermal.sources if thermal else ()) for one in source.catalog]
         named += optical.catalog if optical is not None else ()
         return any(is_remote(one) for one in named)
+
+    def covered_by(self, tiles: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether tiles may hold heights for nearly all of the study grid."""
+        whole = self.grid.boundingbox
+        area = 0.0
+        for tile in tiles:
+            west, south, east, north = tile["bounds"]
+            wide = min(east, whole.right) - max(west, whole.left)
+            high = min(north, whole.top) - max(south, whole.bottom)
+            area += max(wide, 0.0) * max(high, 0.0)
+        return area >= MIN_COVERED * whole.span_x * whole.span_y
 
     def publication(self) -> dict[str, Any]:
         """Options of the rule that writes what people read: the whole configuration."""

@@ -97,6 +97,17 @@ def band_fields(raster: str) -> dict[str, Variable]:
     return {one.field: one for one in variables() if (one.kind, one.layer) == ("raster", raster)}
 
 
+@cache
+def codes(layer: str, field: str, language: str) -> dict[str, str]:
+    """What the codes of a field of a layer mean, code to text; empty where it holds no codes."""
+    text = files("heliopolis").joinpath("codes.csv").read_text(encoding="utf-8")
+    return {
+        row["code"]: row["fr" if language == "fr" else "en"]
+        for row in csv.DictReader(text.splitlines())
+        if row["field"] == field and row["layer"] in ("", layer)
+    }
+
+
 def layers() -> list[str]:
     """Declared table layers."""
     return list(dict.fromkeys(one.layer for one in variables() if one.kind == "table"))

@@ -1,5 +1,7 @@
 # From thermal and optical scenes to hot zones.
 
+ROADS = [CFG.heat.roads] if CFG.heat.roads else []
+
 
 checkpoint search:
     input:
@@ -52,6 +54,7 @@ rule sharpen:
     input:
         coarse="work/scenes/{scene}/coarse.tif",
         optical_or_none=OPTICAL,
+        form_or_none=city_form,
         patterns_list=sharp_dates,
     output:
         lst="scenes/{scene}/lst.tif",
@@ -70,6 +73,7 @@ rule composite:
         lsts_list=composed("scenes/{scene}/lst.tif"),
         reports_list=composed("work/scenes/{scene}/sharpen.json"),
         optical_or_none=OPTICAL,
+        depends_list=after_pinning,
     output:
         lst="lst.tif",
     resources:
@@ -87,9 +91,10 @@ rule hot_zones:
         lsts_list=composed("scenes/{scene}/lst.tif"),
         boundary="work/boundary.gpkg",
         optical_or_none=OPTICAL,
+        form_or_none=city_form,
         places_list=STUDY.file("places"),
         footprints_or_none=STUDY.file("footprints"),
-        depends_list=after_pinning,
+        depends_list=lambda wildcards: after_pinning(wildcards) + ROADS,
     output:
         hot_zones="hot_zones.gpkg",
     resources:

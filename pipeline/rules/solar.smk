@@ -37,7 +37,7 @@ if CFG.uses_net:
 
     rule roof_outlines:
         input:
-            probabilities_list=each_tile("work/roofs/probability/{tile}.tif"),
+            probabilities_list=each_tile("work/roofs/probability/{tile}.tif", "images"),
         output:
             outlines="work/roofs/outlines.gpkg",
         params:
@@ -54,7 +54,9 @@ rule buildings:
         footprints_or_none=STUDY.file("footprints"),
         outlines_or_none=NET,
         probabilities_list=(
-            each_tile("work/roofs/probability/{tile}.tif") if CFG.uses_net else []
+            each_tile("work/roofs/probability/{tile}.tif", "images")
+            if CFG.uses_net
+            else []
         ),
     output:
         buildings="work/roofs/buildings.gpkg",
@@ -79,6 +81,22 @@ rule surface_model:
         tile="{tile}",
         code=source_digest("heliopolis.roofs.surface_model", "heliopolis.roofs.ground"),
         options=STUDY.options("surface_model"),
+    script:
+        "../run_rule.py"
+
+
+rule city_form:
+    input:
+        surfaces_list=lambda wildcards: [
+            f"work/surface/{tile['id']}.tif" for tile in tile_list()
+        ],
+    output:
+        form="work/city_form.tif",
+    resources:
+        mem_mb=2000,
+    params:
+        code=source_digest("heliopolis.steps.city_form", "heliopolis.solar.horizon"),
+        options=STUDY.options("city_form"),
     script:
         "../run_rule.py"
 

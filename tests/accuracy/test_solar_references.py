@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heliopolis.accuracy.pvgis_grid import score_pvgis_grid
 from heliopolis.accuracy.solar import score_denver, score_knmi, score_pvgis, score_try
 from heliopolis.io.weather import closure, read_weather
 
@@ -23,6 +24,15 @@ def test_denver(data_dir: Path) -> None:
         assert abs(score["poa_error_percent"]) <= 0.1
         assert abs(score["pvwatts_error_percent"]) <= 1.0
         assert abs(score["huld_error_percent"]) <= 2.1
+
+
+def test_order_and_ratios_of_pvgis(data_dir: Path) -> None:
+    scores = score_pvgis_grid(data_dir)
+    same = scores["beam_muneer"]
+    assert same["difference_mean_points"] <= 3.0
+    assert same["share_within_3_points"] >= 0.9
+    assert same["rank_correlation"] >= 0.99
+    assert scores["sky_view_hay_davies"]["bias_points"] < -10.0
 
 
 def test_rotterdam_and_essen(data_dir: Path) -> None:

@@ -22,9 +22,12 @@ from heliopolis.io.atomic import write_json
 from tests.bench import (
     archives,
     full_scene,
+    geopackages,
+    heat_step,
     horizons,
     hot_spots,
     rasters,
+    roof_outlines,
     sharpening,
     surface_temperature,
 )
@@ -64,7 +67,8 @@ def main(output: Path = OUTPUT) -> None:
     start = time.perf_counter()
     record = machine()
     rows = [*hot_spots.run(), *horizons.run(), *sharpening.run(), *rasters.run(), *archives.run()]
-    rows += [*surface_temperature.run(), *full_scene.run()]
+    rows += [*surface_temperature.run(), *full_scene.run(), *roof_outlines.run()]
+    rows += [*heat_step.run(), *geopackages.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)

@@ -4,10 +4,16 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 packages=(nginx-light postgresql-15 postgresql-15-postgis-3)
+qgis=(python3-qgis gdal-bin)
+slurm=(slurm-wlm munge)
 missing=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=("${packages[0]}")
 [ -x /usr/lib/postgresql/15/bin/initdb ] \
   && [ -f /usr/share/postgresql/15/extension/postgis.control ] || missing+=("${packages[@]:1}")
+/usr/bin/python3 -c "import qgis.core" 2>/dev/null && command -v ogrinfo >/dev/null \
+  || missing+=("${qgis[@]}")
+command -v chromium >/dev/null || missing+=(chromium)
+command -v slurmctld >/dev/null || missing+=("${slurm[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >/dev/null 2>&1

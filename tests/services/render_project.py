@@ -6,9 +6,10 @@ Run with the Python that QGIS was installed for, not with the project's own envi
         results/demo/heliopolis.qgz /tmp/pictures
 
 Needs QGIS >= 3.22 (Debian: python3-qgis qgis-providers). Writes theme-<name>.png and
-layer-<id>.png into the folder, prints one JSON line (version, layers, themes, share of each
-picture that is drawn), and leaves with status 1 when a layer is invalid, a vector layer has no
-renderer of ours, or a picture cannot be saved.
+layer-<id>.png into the folder, a PNG and a PDF of each print layout, prints one JSON line (version,
+layers, themes, layouts, bookmarks, days, warnings of QGIS's log, share of each picture that is
+drawn), and leaves with status 1 when a layer is invalid, a vector layer has no renderer of ours, or
+a picture cannot be saved.
 """
 
 import json
@@ -21,6 +22,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsLayoutExporter,
     QgsMapRendererSequentialJob,
     QgsMapSettings,
     QgsProject,
@@ -58,12 +60,40 @@ def draw(layers, crs, extent, target, scale=None):
     return round(drawn / total, 4)
 
 
+def print_layouts(project, folder):
+    """Export every layout; return its name, pages and the files it left."""
+    told = {}
+    for layout in project.layoutManager().printLayouts():
+        stem = os.path.join(folder, "layout-" + re.sub(r"\W", "_", layout.name()))
+        atlas = layout.atlas()
+        pages = 1
+        if atlas.enabled():
+            pages = atlas.updateFeatures()
+            atlas.beginRender()
+            atlas.first()
+        exporter = QgsLayoutExporter(layout)
+        picture = QgsLayoutExporter.ImageExportSettings()
+        picture.dpi = 72
+        results = [
+            exporter.exportToImage(stem + ".png", picture),
+            exporter.exportToPdf(stem + ".pdf", QgsLayoutExporter.PdfExportSettings()),
+        ]
+        if atlas.enabled():
+            atlas.endRender()
+        told[layout.name()] = {"pages": pages, "failed": [int(one) for one in results if one]}
+    return told
+
+
 def main(project_file, folder):
     """Check and draw one project."""
     os.makedirs(folder, exist_ok=True)
     application = QgsApplication([], False)
     application.initQgis()
     project = QgsProject.instance()
+    messages = []
+    application.messageLog().messageReceived.connect(
+        lambda text, tag, level: messages.append(f"{tag}: {text}") if int(level) else None
+    )
     if not project.read(project_file):
         raise SystemExit(f"{project_file}: QGIS cannot read it: {project.error()}")
     report = {"qgis": Qgis.QGIS_VERSION, "title": project.title(), "crs": project.crs().authid()}
@@ -113,6 +143,21 @@ def main(project_file, folder):
         for node in project.layerTreeRoot().children()
         if hasattr(node, "findLayers")
     ]
+    report["layouts"] = print_layouts(project, folder)
+    report["bookmarks"] = [one.name() for one in project.bookmarkManager().bookmarks()]
+    report["days"] = [
+        layer.temporalProperties().fixedTemporalRange().begin().toString("yyyy-MM-dd")
+        for layer in project.mapLayers().values()
+        if layer.temporalProperties() and layer.temporalProperties().isActive()
+    ]
+    coded = [layer for layer in project.mapLayers().values() if hasattr(layer, "actions")]
+    report["actions"] = sum(len(layer.actions().actions()) for layer in coded)
+    report["value_maps"] = sum(
+        layer.editorWidgetSetup(i).type() == "ValueMap"
+        for layer in coded
+        for i in range(layer.fields().count())
+    )
+    report["warnings"] = [one for one in messages if "XDG_RUNTIME_DIR" not in one]
     print(json.dumps(report, ensure_ascii=False))
     project.clear()
     application.exitQgis()

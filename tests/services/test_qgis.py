@@ -22,6 +22,12 @@ def qgis_is_missing() -> bool:
     return found.returncode != 0
 
 
+def shut(folder: Path) -> None:
+    """Take away the right to write, as on a share that everyone may read."""
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory):
     """Report of the renderer for each language."""
@@ -35,7 +41,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory):
     for language in ("en", "fr"):
         folder = tmp_path_factory.mktemp(f"qgis_{language}")
         module.run_last_steps(folder, language=language)
-        pictures = folder / "pictures"
+        pictures = tmp_path_factory.mktemp(f"pictures_{language}")
+        shut(folder)
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
@@ -56,7 +63,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory):
 def test_every_layer_is_valid_styled_and_drawn(rendered, language):
     told, pictures = rendered[language]
     assert told["crs"] == "EPSG:2154"
-    assert len(told["layers"]) == 10
+    assert len(told["layers"]) == 13
+    assert told["warnings"] == []
     for key, layer in told["layers"].items():
         assert layer["valid"], key
         if "renderer" in layer:
@@ -79,4 +87,20 @@ def test_themes_and_groups(rendered, language, themes):
     told, _ = rendered[language]
     assert set(told["themes"]) == themes
     assert all(theme["drawn"] > 0.01 for theme in told["themes"].values())
-    assert len(told["tree"]) == 2
+    assert len(told["tree"]) == 3
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_layouts_are_exported_and_places_marked(rendered, language):
+    told, pictures = rendered[language]
+    assert [one["failed"] for one in told["layouts"].values()] == [[], []]
+    assert list(told["layouts"].values())[1]["pages"] > 1
+    for kind in ("png", "pdf"):
+        files = list(pictures.glob(f"layout-*.{kind}"))
+        assert len(files) == 2
+        assert all(file.stat().st_size > 5000 for file in files)
+    assert len(told["bookmarks"]) == 4
+    assert told["days"] == ["2025-06-03", "2025-06-12", "2025-06-19"]
+    assert told["actions"] == 4
+    assert told["value_maps"] > 5

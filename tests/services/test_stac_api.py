@@ -222,7 +222,9 @@ def test_items_come_back_as_they_were_loaded(service: pgstac.Service, items: lis
                 i for i in items
                 if (i["id"], i["collection"]) == (got["id"], got["collection"])
             )  # fmt: skip
-            own = enter(file, scene.sensor, catalog=service.url, resolve=from_network())
+            own = enter(
+                file, scene.sensor, catalog=service.url, resolve=from_network(catalog=service.url)
+            )
             assert got["assets"] == own["assets"]
             assert got["properties"]["datetime"][:19] == own["properties"]["datetime"][:19]
 

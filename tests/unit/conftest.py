@@ -336,6 +336,7 @@ def run_last_steps(folder: Path, *, language: str = "en") -> dict[str, Any]:
         boundary=paths["boundary"],
         project=folder / "heliopolis.qgz",
         report=folder / "report.html",
+        map_page=folder / "map.html",
         stac=folder / "stac" / "collection.json",
         run=folder / "run.json",
         options=options,

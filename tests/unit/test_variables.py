@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import csv
+from importlib.resources import files
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -7,7 +10,7 @@ import pytest
 import shapely
 
 from heliopolis.errors import InputError
-from heliopolis.variables import band_fields, conform, layer_fields, layers, variables
+from heliopolis.variables import band_fields, codes, conform, layer_fields, layers, variables
 
 CONTRACT = {
     "hot_zones": "zone_id area_m2 lst_mean_c lst_max_c anomaly_mean_c anomaly_sd_c gi_z q_value "
@@ -91,3 +94,16 @@ def test_empty_layers_conform(layer):
     made = conform(layer, gpd.GeoDataFrame(geometry=[], crs="EPSG:2154"))
     assert made.empty
     assert list(made.columns)[:-1] == list(layer_fields(layer))
+
+
+def test_codes_are_told_in_both_languages_and_belong_to_declared_fields() -> None:
+    rows = list(csv.DictReader(files("heliopolis").joinpath("codes.csv").open(encoding="utf-8")))
+    declared = {one.field for one in variables()}
+    assert {row["field"] for row in rows} <= declared
+    for row in rows:
+        assert row["en"]
+        assert row["fr"]
+        assert row["en"] != row["fr"]
+    assert codes("buildings", "best_use", "fr")["pv"] == "panneaux"
+    assert set(codes("zone_changes", "change", "en")) == {"new", "vanished", "changed"}
+    assert codes("fields", "source", "en") == {} == codes("buildings", "area_m2", "en")

@@ -23,6 +23,7 @@ CONTRACT = (
     "rooftop_pv.gpkg",
     "heliopolis.qgz",
     "report.html",
+    "map.html",
     "stac/collection.json",
     "run.json",
 )
@@ -136,7 +137,7 @@ def test_a_second_run_does_nothing(tiny_run: Path) -> None:
 def test_one_new_scene_reruns_only_what_depends_on_it(city: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(city / "catalog", data / "catalog")
-    for name in ("boundary.gpkg", "places.gpkg"):
+    for name in ("boundary.gpkg", "places.gpkg", "roads.gpkg"):
         shutil.copy(city / name, data / name)
     collection = data / "catalog" / "landsat-c2-l2" / "collection.json"
     whole = collection.read_text()

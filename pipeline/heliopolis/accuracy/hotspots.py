@@ -93,8 +93,9 @@ def score_simulated_zones(results_dir: Path, data_dir: Path) -> dict[str, Any]:
     dict
         ``zone_iou``: zones of the run against the truth's; ``zone_iou_of_true_field``: zones found
         in the true anomaly by the same statistics; ``drivers`` and ``drivers_of_true_field``:
-        effects on the anomaly of the run and on the true one, of all cells [K];
-        ``drivers_agree``: whether signs and order are the same.
+        effects on the anomaly of the run and on the true one, of all cells, for one unit [K];
+        ``drivers_of_one_deviation_k`` and so on: for one standard deviation of the driver;
+        ``drivers_agree``: whether signs, and the order of the latter, are the same.
     """
     truth = read_raster(data_dir / "truth" / "hot_zones.tif", ["hot"])
     grid = geobox_of(truth)
@@ -107,7 +108,8 @@ def score_simulated_zones(results_dir: Path, data_dir: Path) -> dict[str, Any]:
     names = ["ndvi", "albedo", "water", "built"]
     optical = read_onto([results_dir / "work" / "optical.tif"], grid, bands=names)
     map_k = read_onto([results_dir / "lst.tif"], grid, bands=["anomaly_c"])["anomaly_c"].to_numpy()
-    effects = []
+    effects: list[dict[str, float]] = []
+    sized: list[dict[str, float]] = []
     for field in (map_k, anomaly):
         fields: dict[str, Any] = {name: optical[name].to_numpy() for name in names}
         fields["anomaly_c"] = np.where(fields["water"] > 0.5, np.nan, field)
@@ -115,14 +117,17 @@ def score_simulated_zones(results_dir: Path, data_dir: Path) -> dict[str, Any]:
         model = ground.models[-1] if ground is not None else None
         effects.append({} if model is None else dict(
             zip(model.names, model.effects.round(2).tolist(), strict=True)))  # fmt: skip
-    order = [sorted(one, key=lambda name: -abs(one[name])) for one in effects]
-    signs = [[np.sign(one[name]) for name in order[0]] for one in effects]
+        sized.append({} if model is None else
+                     {name: round(one, 2) for name, one in model.importance.items()})  # fmt: skip
+    signs = [{name: np.sign(value) for name, value in one.items()} for one in effects]
     return {
         "zone_iou": _ratio((ours & hot).sum(), (ours | hot).sum()),
         "zone_iou_of_true_field": _ratio((found & hot).sum(), (found | hot).sum()),
         "drivers": effects[0],
         "drivers_of_true_field": effects[1],
-        "drivers_agree": order[0] == order[1] and signs[0] == signs[1],
+        "drivers_of_one_deviation_k": sized[0],
+        "drivers_of_one_deviation_of_true_field_k": sized[1],
+        "drivers_agree": list(sized[0]) == list(sized[1]) and signs[0] == signs[1],
     }
 
 

@@ -40,11 +40,17 @@ class _Face:
 
 
 def score_zurich(
-    data_dir: Path, *, points_per_m2: float = 5.0, noise_m: float = 0.03, seed: int = 1
+    data_dir: Path,
+    *,
+    points_per_m2: float = 5.0,
+    cell_m: float | None = None,
+    noise_m: float = 0.03,
+    seed: int = 1,
 ) -> dict[str, Any]:
     """Planes from points that are drawn on the roofs of a LoD2 city model.
 
-    Points fall evenly, the highest face is hit, with noise along the vertical. Faces of one
+    Points fall evenly, or on the cells of a surface model with ``cell_m``; the highest face is
+    hit, with noise along the vertical. Faces of one
     plane that touch are one face; slivers, faces below 4 m2, above 60 deg or mostly hidden by
     others are left out.
 
@@ -54,28 +60,60 @@ def score_zurich(
         ``faces`` and ``planes`` counted, ``recall`` (share of faces that a plane covers with
         IoU >= 0.5), ``recall_area``, errors of tilt and azimuth of those [deg] (mean and median
         of the absolute value), ``azimuth`` only where both slope by 4 deg or more, error of the
-        area [relative], share of the roof that is delimited, and how often the stated errors
-        cover the true ones.
+        area [relative], share of the roof that is delimited, how often the stated errors
+        cover the true ones, and the tilted area of each building against the true one
+        (``building_area_*``, relative; of buildings all of whose faces are shown and count).
     """
     rng = np.random.default_rng(seed)
     buildings = _city_model(data_dir / _ZURICH)
     records = []
     clouds = []
     truth: list[tuple[str, _Face]] = []
+    tilted: dict[str, float] = {}
     for name, faces in buildings.items():
         footprint = shapely.union_all([face.polygon for face in faces]).buffer(0)
-        cloud, seen = _scan(faces, footprint, points_per_m2, noise_m, rng)
+        places = _places(footprint, points_per_m2, cell_m, rng)
+        cloud, seen = _scan(faces, *places, noise_m, rng)
         clouds.append(cloud)
         records.append({"building_id": name, "geometry": footprint})
         shown = [face for face, share in zip(faces, seen, strict=True) if share > 0.8]
-        truth.extend((name, face) for face in _united(shown) if _counts(face))
+        counted = [face for face in _united(shown) if _counts(face)]
+        truth.extend((name, face) for face in counted)
+        if sum(face.polygon.area for face in counted) > 0.98 * footprint.area:
+            tilted[name] = sum(
+                face.polygon.area / math.cos(math.radians(face.plane.tilt_deg)) for face in counted
+            )
     table = gpd.GeoDataFrame(records, crs="EPSG:2056")
     x, y, z = np.concatenate(clouds).T
     ground = {name: float("-inf") for name in buildings}
     started = time.perf_counter()
-    found = roof_planes(table, Heights.of(x, y, z), ground_m=ground)
+    found = roof_planes(
+        table, Heights.of(x, y, z), ground_m=ground, quality="HIGH" if cell_m is None else "MEDIUM"
+    )
     seconds = time.perf_counter() - started
-    return {**_compare(truth, found, table), "seconds": round(seconds, 1)}
+    areas = _building_areas(tilted, found)
+    return {**_compare(truth, found, table), **areas, "seconds": round(seconds, 1)}
+
+
+def score_zurich_sources(data_dir: Path) -> dict[str, Any]:
+    """`score_zurich` from 2, 5 and 10 points per m2, and from cells of 0.25, 0.5 and 1 m."""
+    kept = ("recall", "tilt_median_deg", "azimuth_median_deg", "building_area_median_error",
+            "building_area_within_3_percent")  # fmt: skip
+    made = {f"points_{n}_per_m2": score_zurich(data_dir, points_per_m2=n) for n in (2, 5, 10)}
+    made |= {f"cells_{m}_m": score_zurich(data_dir, cell_m=m) for m in (0.25, 0.5, 1.0)}
+    return {name: {key: one[key] for key in kept} for name, one in made.items()}
+
+
+def _building_areas(tilted: dict[str, float], found: PlaneTables) -> dict[str, Any]:
+    """Tilted area of buildings, relative to the true one [m2]."""
+    planes = found.roof_planes[found.roof_planes["quality"] != "BASE"]
+    sums = planes.groupby("building_id")["area_m2"].sum()
+    error = np.array([sums.get(name, 0.0) / area - 1.0 for name, area in tilted.items()])
+    return {
+        "building_area_n": len(error),
+        "building_area_median_error": round(float(np.median(error)), 4),
+        "building_area_within_3_percent": round(float((np.abs(error) <= 0.03).mean()), 3),
+    }
 
 
 def score_delft(data_dir: Path) -> dict[str, Any]:
@@ -150,17 +188,25 @@ def _roof_faces(geometry: dict[str, Any], vertices: F64) -> list[_Face]:
     return faces
 
 
+def _places(
+    footprint: BaseGeometry, points_per_m2: float, cell_m: float | None, rng: np.random.Generator
+) -> tuple[F64, F64]:
+    """Where heights are taken: anywhere, or in the centres of cells."""
+    west, south, east, north = footprint.bounds
+    if cell_m is None:
+        count = rng.poisson((east - west) * (north - south) * points_per_m2)
+        return rng.uniform(west, east, count), rng.uniform(south, north, count)
+    axes = [(np.arange(math.floor(low / cell_m), math.ceil(high / cell_m)) + 0.5) * cell_m
+            for low, high in ((west, east), (south, north))]  # fmt: skip
+    x, y = np.meshgrid(*axes)
+    return x.ravel(), y.ravel()
+
+
 def _scan(
-    faces: list[_Face],
-    footprint: BaseGeometry,
-    points_per_m2: float,
-    noise_m: float,
-    rng: np.random.Generator,
+    faces: list[_Face], x: F64, y: F64, noise_m: float, rng: np.random.Generator
 ) -> tuple[F64, list[float]]:
     """Points (n, 3) on the highest faces, and the share of each face that is seen."""
-    west, south, east, north = footprint.bounds
-    count = rng.poisson((east - west) * (north - south) * points_per_m2)
-    x, y = rng.uniform(west, east, count), rng.uniform(south, north, count)
+    count = len(x)
     height = np.full((len(faces), count), -np.inf)
     for row, face in zip(height, faces, strict=True):
         shapely.prepare(face.polygon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from heliopolis.errors import InputError
 from heliopolis.grid import coarsen
 from heliopolis.io.raster import raster_grid, read_onto, read_raster
 from heliopolis.thermal.conserve import Nesting, fill_gaps
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA
+from heliopolis.thermal.octave import FWHM_TO_SIGMA
 from heliopolis.thermal.planck import ZERO_C_K, from_linear, to_linear
 from heliopolis.thermal.sharpen import sharpen
 
@@ -91,7 +91,50 @@ def score_zhangye(
     fine, coarse = coarsen(grid, fine_m), coarsen(grid, coarse_m)
     nest = Nesting.between(fine, grid)
     truth = from_linear(nest.mean_valid(to_linear(lst), 0.99))
-    return compared(truth, {"ndvi": nest.mean(seen)}, coarse, fine)
+    fields = {"ndvi": nest.mean(seen)}
+    return compared(truth, fields, coarse, fine) | seams(truth, fields, coarse, fine)
+
+
+def seams(
+    truth_k: Any, predictors: Mapping[str, Any], coarse: GeoBox, fine: GeoBox
+) -> dict[str, Any]:
+    """What windows and coarse cells leave in a sharpened field.
+
+    Returns
+    -------
+    dict
+        ``windows_differ_k``: largest difference between windows of 64, 256 and 1000 pixels and
+        the whole [K]; ``cell_period`` and ``cell_period_of_truth``: power at the period of the
+        coarse cell over that at the periods around it, along rows and columns, the larger.
+    """
+    nest = Nesting.between(coarse, fine)
+    seen = from_linear(nest.mean_valid(to_linear(truth_k), 0.5))
+    made = [
+        sharpen(seen, np.zeros(seen.shape), predictors, coarse, fine, side=side).lst_k.to_numpy()
+        for side in (max(fine.shape), 64, 256, 1000)
+    ]
+    whole = np.asarray(made[0], dtype="float64")
+    differ = max(float(np.nanmax(np.abs(one - whole))) for one in made[1:])
+    period = round(coarse.resolution.x / fine.resolution.x)
+    return {
+        "windows_differ_k": round(differ, 6),
+        "cell_period": round(_power_at(whole, period), 2),
+        "cell_period_of_truth": round(_power_at(np.asarray(truth_k), period), 2),
+    }
+
+
+def _power_at(field: Any, period: int) -> float:
+    """Power at a period [pixel] over the median at frequencies up to a fifth away."""
+    found = []
+    for one in (field, field.T):
+        count = one.shape[1] // period * period
+        rows = one[:, :count][np.isfinite(one[:, :count]).all(axis=1)]
+        power = (np.abs(np.fft.rfft(rows - rows.mean(), axis=1)) ** 2).mean(axis=0)
+        at = count // period
+        near = max(at // 5, 2)
+        around = np.r_[power[at - near : at], power[at + 1 : at + near + 1]]
+        found.append(float(power[at] / np.median(around)))
+    return max(found)
 
 
 def muenster_predictors(folder: Path, fine: GeoBox, smooth_m: float = _NATIVE_M) -> dict[str, Any]:
@@ -125,7 +168,8 @@ def compared(
     predictors: Mapping[str, Any],
     coarse: GeoBox,
     fine: GeoBox,
-    pattern: Mapping[str, Any] | None = None,
+    pattern: Mapping[str, tuple[Any, Any]] | None = None,
+    form: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Average a true field to coarse cells, sharpen it again and compare.
 
@@ -134,7 +178,9 @@ def compared(
     truth_k
         True temperature [K] (y, x) on ``fine``, NaN where unknown.
     predictors, pattern
-        Fields on ``fine``; the second are temperatures of other dates [K].
+        Fields on ``fine``; the second are temperatures of other dates, and their errors [K].
+    form
+        Names of the predictors that tell the form of the city.
     coarse, fine
         Grids.
 
@@ -148,9 +194,11 @@ def compared(
     """
     nest = Nesting.between(coarse, fine)
     seen = from_linear(nest.mean_valid(to_linear(truth_k), 0.5))
-    carried = dict(pattern or {})
+    carried = {name: one[0] for name, one in (pattern or {}).items()}
+    errors = {name: one[1] for name, one in (pattern or {}).items()}
     nothing = np.zeros(seen.shape)
-    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=list(carried))
+    result = sharpen(seen, nothing, {**predictors, **carried}, coarse, fine, pattern=errors,
+                     form=form)  # fmt: skip
     plain = sharpen(seen, nothing, {}, coarse, fine, regression=False)
     error = np.asarray(result.lst_k) - truth_k
     bilinear, smooth = _rmse(_bilinear(seen, nest) - truth_k), _rmse(plain.lst_k - truth_k)

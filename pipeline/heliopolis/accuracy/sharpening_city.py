@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from odc.geo.geobox import GeoBox
 from heliopolis.accuracy.sharpening import compared
 from heliopolis.errors import InputError
 from heliopolis.grid import coarsen
-from heliopolis.io.raster import geobox_of, read_onto, read_raster
+from heliopolis.io.raster import geobox_of, read_onto, read_raster, read_tags
 from heliopolis.io.vector import read_layer
+from heliopolis.steps.city_form import form_grid, form_predictors, sky_view
+from heliopolis.thermal.city_form import FORM
 from heliopolis.thermal.conserve import Nesting
 from heliopolis.thermal.planck import ZERO_C_K, from_linear, to_linear
 from heliopolis.thermal.sharpen import sharpen
@@ -29,8 +32,10 @@ HOTTEST = 0.1
 def score_city(results: Path, data: Path) -> dict[str, Any]:
     """Sharpen the true fields of the Landsat dates, averaged to coarse cells.
 
-    The predictors are those of the run. From 1 km the sharp field of the nearest other date,
-    itself sharpened from 100 m, is offered as a pattern.
+    The predictors are those of the run; and, under ``with_heights``, those and what a surface
+    model of the whole city tells (`heliopolis.steps.city_form`), where the truth has one. From
+    1 km the sharp field of the nearest other date, itself sharpened from 100 m, is offered as a
+    pattern.
 
     Returns
     -------
@@ -50,14 +55,39 @@ def score_city(results: Path, data: Path) -> dict[str, Any]:
     fields = {str(name): stack[name].values[:rows, :columns] for name in stack.data_vars}
     truth = {_day(f): read_onto([f], fine)["lst_c"].values + ZERO_C_K for f in files}
     yards = _yards(data / "places.gpkg", fine)
+    out = _scored(truth, dict.fromkeys(truth, fields), fine, yards)
+    heights = data / "truth" / "heights.tif"
+    if heights.exists():
+        out["with_heights"] = _scored(
+            truth, _with_heights(fields, heights, files, fine), fine, yards
+        )
+    return out
+
+
+def _scored(
+    truth: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]], fine: GeoBox, yards: Any
+) -> dict[str, Any]:
+    """`score_city` with the predictors of each date."""
     sharp: dict[str, Any] = {}
     out = {}
     for cell_m in CELLS_M:
-        made = {day: _sharpened(day, kelvin, fields, fine, cell_m, sharp)
+        made = {day: _sharpened(day, kelvin, fields[day], fine, cell_m, sharp)
                 for day, kelvin in truth.items()}  # fmt: skip
         sharp = sharp or {day: one[0] for day, one in made.items()}
         out[f"from_{cell_m}_m"] = _told(made, truth, yards)
     return out
+
+
+def _with_heights(
+    fields: Mapping[str, Any], heights: Path, files: Sequence[Path], fine: GeoBox
+) -> dict[str, dict[str, Any]]:
+    """Predictors of each date with those that a surface model of the city tells."""
+    grid = form_grid(fine)
+    read = read_onto([heights], grid, resampling="bilinear")
+    form = {str(name): read[name].values for name in read.data_vars}
+    form["sky_view"] = sky_view(form["dsm_m"], abs(grid.resolution.x))
+    times = {_day(f): datetime.fromisoformat(read_tags(f)["acquired"]) for f in files}
+    return {day: {**fields, **form_predictors(form, fine, at)} for day, at in times.items()}
 
 
 def _day(file: Path) -> str:
@@ -70,18 +100,21 @@ def _sharpened(
     fields: Mapping[str, Any],
     fine: GeoBox,
     cell_m: int,
-    sharp: Mapping[str, Any],
-) -> tuple[Any, dict[str, Any]]:
-    """The sharpened field of a date [K], and `compared` of it."""
+    sharp: Mapping[str, tuple[Any, Any]],
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """The sharpened field of a date and its error [K], and `compared` of it."""
     others = sorted((abs(_ordinal(d) - _ordinal(day)), d) for d in sharp if d != day)
     pattern = {f"lst_{d}": sharp[d] for _, d in others[:1]}
+    carried = {name: one[0] for name, one in pattern.items()}
     coarse = coarsen(fine, cell_m)
-    told = compared(kelvin, fields, coarse, fine, pattern)
+    form = [name for name in fields if name in FORM]
+    told = compared(kelvin, fields, coarse, fine, pattern, form)
     seen = from_linear(Nesting.between(coarse, fine).mean_valid(to_linear(kelvin), 0.5))
     result = sharpen(
-        seen, np.zeros(seen.shape), {**fields, **pattern}, coarse, fine, pattern=list(pattern)
-    )
-    return result.lst_k.values, told
+        seen, np.zeros(seen.shape), {**fields, **carried}, coarse, fine,
+        pattern={name: one[1] for name, one in pattern.items()}, form=form,
+    )  # fmt: skip
+    return (result.lst_k.values, result.sd_k.values), told
 
 
 def _ordinal(day: str) -> int:
@@ -89,11 +122,11 @@ def _ordinal(day: str) -> int:
 
 
 def _told(
-    made: Mapping[str, tuple[Any, dict[str, Any]]], truth: Mapping[str, Any], yards: Any
+    made: Mapping[str, tuple[tuple[Any, Any], dict[str, Any]]], truth: Mapping[str, Any], yards: Any
 ) -> dict[str, Any]:
     told = {day: one[1] for day, one in made.items()}
     ratio = float(np.mean([one["rmse_ratio"] for one in told.values()]))
-    pairs = [(made[day][0], truth[day]) for day in made]
+    pairs = [(made[day][0][0], truth[day]) for day in made]
     return {
         "rmse_ratio": round(ratio, 3),
         "coverage": round(float(np.mean([one["coverage"] for one in told.values()])), 3),

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from heliopolis.io.weather import Weather, read_weather
+from heliopolis.solar import pvwatts
 from heliopolis.solar.diffuse import Transposition
 from heliopolis.solar.irradiance import PlaneIrradiance, cos_incidence, transpose
 from heliopolis.solar.sky import Sky, make_sky
 from heliopolis.solar.yield_ import (
     Model,
+    Mounting,
     behind_glass,
     cell_temperature,
     module_power,
@@ -28,7 +30,13 @@ from heliopolis.solar.yield_ import (
 _PVGIS = "solar/pvgis-hourly-48n17e/Timeseries_48.172_17.181_SA2_500kWp_crystSi_14_38deg_"
 _PVGIS_FILE = _PVGIS + "-2deg_2005_2020.csv.gz"
 #: Array types of the PVWatts runs.
-_DENVER = ("rackmount", "roofmount")
+_DENVER: dict[str, Mounting] = {"rackmount": "free", "roofmount": "building"}
+#: Name, model and cooling (None: as the reference's array) of the chains that are compared.
+_CHAINS: tuple[tuple[str, Model, Mounting | None], ...] = (
+    ("pvwatts", "pvwatts", None),
+    ("huld", "huld", "free"),
+    ("huld_as_mounted", "huld", None),
+)
 #: References of the KNMI years, 35 deg, 14 % losses [kWh/kWp], by azimuth.
 _KNMI_2023 = {"south": (180.0, 996.0), "east": (90.0, 784.0), "west": (270.0, 799.0)}
 _TRY_SOUTH = 917.0
@@ -67,34 +75,61 @@ def score_pvgis(data_dir: Path) -> dict[str, float]:
 def _hourly(sky: Sky, plane: PlaneIrradiance, tilt: Any) -> Any:
     """Hourly power over nominal power with 14 % losses."""
     cell = cell_temperature(sky, plane.total, "free")
-    return module_power(behind_glass(plane, tilt), cell, "huld")[0] * 0.86
+    return module_power(behind_glass(plane, tilt), cell)[0] * 0.86
 
 
-def score_denver(data_dir: Path) -> dict[str, dict[str, float]]:
+def score_denver(data_dir: Path) -> dict[str, dict[str, Any]]:
     """Whole chain against PVWatts, Denver, 20 deg south, 14.08 % losses, inverter 96 %.
 
-    The model ``pvwatts`` is compared (that of the reference), and ``huld`` (the default) beside.
+    The model ``pvwatts`` (that of the reference) is compared; beside it ``huld``, the default,
+    free-standing as in PVGIS and as the array is mounted;
+    ``steps_to_default_percent`` tells how far each part of the default chain moves the yield when
+    it takes the place of PVWatts's, one after the other.
     """
-    scores: dict[str, dict[str, float]] = {}
-    for kind in _DENVER:
+    scores: dict[str, dict[str, Any]] = {}
+    for kind, mounting in _DENVER.items():
         table = _pvwatts(data_dir / "solar" / "pvwatts-denver" / f"pvwatts_8760_{kind}.csv")
         times = pd.DatetimeIndex(table.index)
         sky = make_sky(table, times, 1.0, 39.73, -105.18)
         tilt, azimuth = np.array([20.0]), np.array([180.0])
         plane = transpose(sky, tilt, azimuth)
         reference = float(table["ac_w"].sum() / 4000.0)
-        score = {"reference_kwh_kwp": reference}
-        for model in ("pvwatts", "huld"):
-            name: Model = "pvwatts" if model == "pvwatts" else "huld"
+        score: dict[str, Any] = {"reference_kwh_kwp": reference}
+        for name, model, cooling in _CHAINS:
             found = pv_yield(
-                sky, plane, tilt, losses_percent={"system": 14.08}, model=name
+                sky,
+                plane,
+                tilt,
+                mounting=cooling or mounting,
+                losses_percent={"system": 14.08},
+                model=model,
             ).energy_kwh_kwp_year[0]
-            score[f"{model}_kwh_kwp"] = float(found)
-            score[f"{model}_error_percent"] = 100.0 * float(found / reference - 1.0)
+            score[f"{name}_kwh_kwp"] = float(found)
+            score[f"{name}_error_percent"] = 100.0 * float(found / reference - 1.0)
         poa = float((plane.total @ sky.hours)[0]) / 1000.0
         score["poa_error_percent"] = 100.0 * (poa / float(table["poa"].sum() / 1000.0) - 1.0)
+        score["steps_to_default_percent"] = _steps(sky, plane, tilt, mounting)
         scores[kind] = score
     return scores
+
+
+def _steps(sky: Sky, plane: PlaneIrradiance, tilt: Any, mounting: Mounting) -> dict[str, float]:
+    """Change of the modules' energy as glass, cell temperature and module become the default's."""
+    wind = sky.wind_m_s
+    glass = pvwatts.behind_glass(plane), behind_glass(plane, tilt)
+    cell = (
+        pvwatts.cell_temperature(sky, plane.total, tilt, mounting, wind),
+        cell_temperature(sky, plane.total, mounting),
+    )
+    chain = (
+        pvwatts.module_power(glass[0], cell[0]),
+        pvwatts.module_power(glass[1], cell[0]),
+        pvwatts.module_power(glass[1], cell[1]),
+        module_power(glass[1], cell[1]),
+    )
+    energy = [float((power @ sky.hours)[0]) for power in chain]
+    names = ("glass", "cell_temperature", "module")
+    return {name: 100.0 * (energy[i + 1] / energy[i] - 1.0) for i, name in enumerate(names)}
 
 
 def _pvwatts(path: Path) -> pd.DataFrame:

@@ -18,6 +18,18 @@ def horizon(
         float | None,
         typer.Option(help="How far lines of sight are followed [m]; the whole raster by default"),
     ] = None,
+    lowest_sun: Annotated[
+        float | None,
+        typer.Option(
+            help="Follow sight only as far as the tallest thing can hide a sun this high [deg]",
+            min=0.1,
+            max=89,
+        ),
+    ] = None,
+    terrain: Annotated[
+        Path | None,
+        typer.Option(help="Elevation model of the hills beyond the surface model, any CRS"),
+    ] = None,
 ) -> None:
     """Compute the elevation angle of the horizon in N directions, clockwise from north.
 
@@ -25,5 +37,12 @@ def horizon(
     """
     from heliopolis.steps.solar_files import horizon_file
 
-    horizon_file(dsm, out, directions=directions, max_distance_m=max_distance)
+    horizon_file(
+        dsm,
+        out,
+        directions=directions,
+        max_distance_m=max_distance,
+        lowest_sun_deg=lowest_sun,
+        terrain=terrain,
+    )
     typer.echo(f"wrote {out}: {directions} directions", err=True)

@@ -13,7 +13,7 @@ def irradiance(
     weather: Annotated[
         list[Path], typer.Option(help="Weather file(s): CSV, EPW, PVGIS, DWD TRY; UTC")
     ],
-    out: Annotated[Path, typer.Option(help="GeoTIFF to write: poa_kwh_m2_year")],
+    out: Annotated[Path, typer.Option(help="GeoTIFF to write: poa_kwh_m2_year [kWh m-2]")],
     lat: Annotated[
         float | None, typer.Option(help="Latitude [deg]; the raster's centre by default")
     ] = None,
@@ -26,6 +26,7 @@ def irradiance(
         typer.Option(help="How far shading is followed [m]; the whole raster by default"),
     ] = None,
     albedo: Annotated[float, typer.Option(help="Reflectance of the ground", min=0, max=1)] = 0.2,
+    monthly: Annotated[bool, typer.Option("--monthly", help="Write the twelve months too")] = False,
 ) -> None:
     """Compute annual plane-of-array irradiance on each cell's own slope, shading included.
 
@@ -42,5 +43,6 @@ def irradiance(
         directions=directions,
         max_distance_m=max_distance,
         albedo=albedo,
+        monthly=monthly,
     )
     typer.echo(f"wrote {out}", err=True)

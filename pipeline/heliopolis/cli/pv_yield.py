@@ -29,12 +29,27 @@ class TranspositionChoice(StrEnum):
     auto = "auto"
     perez = "perez"
     hay_davies = "hay-davies"
+    muneer = "muneer"
 
 
-def _sky_model(choice: TranspositionChoice) -> Literal["perez", "hay-davies"] | None:
+class HorizonChoice(StrEnum):
+    """What the horizon hides."""
+
+    sky = "sky"
+    beam = "beam"
+
+
+_SKY_MODELS: dict[str, Literal["perez", "hay-davies", "muneer"]] = {
+    "perez": "perez",
+    "hay-davies": "hay-davies",
+    "muneer": "muneer",
+}
+
+
+def _sky_model(choice: TranspositionChoice) -> Literal["perez", "hay-davies", "muneer"] | None:
     if choice is TranspositionChoice.auto:
         return None
-    return "perez" if choice is TranspositionChoice.perez else "hay-davies"
+    return _SKY_MODELS[choice.value]
 
 
 def pv_yield(
@@ -64,11 +79,24 @@ def pv_yield(
     poa: Annotated[
         bool, typer.Option("--poa", help="The weather holds gb_i, gd_i, gr_i in the plane already")
     ] = False,
-    model: Annotated[ModelChoice, typer.Option(help="Model of the module")] = ModelChoice.huld,
+    horizon_hides: Annotated[
+        HorizonChoice,
+        typer.Option(
+            help="Beam and sky (near obstacles), or beam and circumsolar light alone, as PVGIS"
+        ),
+    ] = HorizonChoice.sky,
+    model: Annotated[
+        ModelChoice,
+        typer.Option(help="Glass, cell temperature and module: those of PVGIS 5, or of PVWatts 5"),
+    ] = ModelChoice.huld,
     transposition: Annotated[
         TranspositionChoice,
         typer.Option(help="Model of the sky; auto: perez where diffuse light is independent"),
     ] = TranspositionChoice.auto,
+    degradation: Annotated[
+        float, typer.Option(help="Loss of energy from year to year [%]", min=0, max=99)
+    ] = 0.5,
+    years: Annotated[int, typer.Option(help="Years of life for the sum of energy", min=1)] = 25,
 ) -> None:
     """Compute the yield of a PV system in a mean first year.
 
@@ -91,6 +119,9 @@ def pv_yield(
         in_plane=poa,
         model=model.value,
         transposition=_sky_model(transposition),
+        horizon_hides_sky=horizon_hides is HorizonChoice.sky,
+        degradation_percent=degradation,
+        years_of_life=years,
     )
     for note in told["weather"]["warnings"]:
         typer.echo(f"warning: {note}", err=True)

@@ -12,7 +12,7 @@ def segment(
     image: Annotated[Path, typer.Option(help="RGB(I) image of 0.1 to 0.6 m")],
     out: Annotated[Path, typer.Option(help="GeoTIFF to write: roof_probability, 0..1")],
     polygons: Annotated[
-        Path | None, typer.Option(help="GeoPackage to write: layer roofs, outlines")
+        Path | None, typer.Option(help="GeoPackage to write: layers roofs, originals")
     ] = None,
     gsd: Annotated[
         float | None,

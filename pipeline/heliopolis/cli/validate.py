@@ -33,11 +33,15 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "uncertainty": (("uncertainty", "score_uncertainty", False),),
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
+    "plane-sources": (("planes", "score_zurich_sources", False),),
+    "horizon": (("horizons", "score_horizon", False),),
+    "irradiation": (("irradiation", "score_irradiation", False),),
     "yield": (
         ("solar", "score_pvgis", False),
         ("solar", "score_denver", False),
         ("solar", "score_knmi", False),
         ("solar", "score_try", False),
+        ("pvgis_grid", "score_pvgis_grid", False),
     ),
     "hotspots": (("hotspots", "score_muenster", True),),
     "hot-spot-rates": (("hot_spot_rates", "score_rates", False),),
@@ -52,6 +56,8 @@ _DEFAULT_RESULTS = {
     "hotspots": "muenster",
     "rooftops": "delft",
 }
+#: Cases that read the simulated city.
+_SIMULATED = ("simulated", "simulated-zones", "uncertainty", "planting", "horizon", "irradiation")
 _OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -66,6 +72,13 @@ def validate(
     results: Annotated[
         Path | None, typer.Option(help="Results of a run, for the cases that score one.")
     ] = None,
+    area: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration of an area that was run, for the case roofs: the net against the "
+            "area's own footprints, and whether it adds, only checks, or is left out."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
     """Score the code against data with known answers.
@@ -74,7 +87,20 @@ def validate(
     """
     from heliopolis.io.atomic import write_json
 
+    if (cases == ["roofs"]) != (area is not None):
+        raise ConfigError(
+            "the case roofs and --area go together",
+            remedy="heliopolis validate roofs --area CONFIG.yaml",
+        )
     wanted = cases or list(CASES)
+    if area is not None:
+        from heliopolis.steps.roof_agreement import score_area
+
+        found = score_area(area)
+        _print("roofs", found)
+        if out is not None:
+            write_json(out, {"roofs": found})
+        return
     unknown = [case for case in wanted if case not in CASES]
     if unknown:
         raise ConfigError(f"there is no case {unknown[0]!r}", remedy="Cases: " + ", ".join(CASES))
@@ -99,7 +125,7 @@ def validate(
 
 
 def _score(case: str, data: Path | None, results: Path | None) -> dict[str, Any]:
-    simulated = case in ("simulated", "simulated-zones", "uncertainty", "planting")
+    simulated = case in _SIMULATED
     default = "configs/demo/data" if simulated else os.environ.get("HELIOPOLIS_DATA")
     folder = data or Path(default or "../shared/data")
     if not folder.is_dir():

@@ -74,7 +74,8 @@ def explain(fields: Mapping[str, Array | None], *, factor: int, pixel_m: float) 
     cells["green_near"] = disc_mean(cells["green"], NEAR_M / cell_m)
     built = fields.get("built")
     sources = {"built": built if fields.get("ndvi") is None else None, "roof": fields.get("roof"),
-               "albedo": fields.get("albedo"), "farmland": fields.get("farmland")}  # fmt: skip
+               "albedo": fields.get("albedo"), "farmland": fields.get("farmland"),
+               "sky_view": fields.get("sky_view")}  # fmt: skip
     for name, field in sources.items():
         if field is not None and np.isfinite(field[land]).mean() > 0.8:
             cells[name] = block_mean(np.where(land, field, np.nan), factor, 0.5)
@@ -161,7 +162,7 @@ def action_table(
         )
         inside = labels[window] == label
         for line in costs.itertuples():
-            row = _action(line, inside, window, fields, ground, pixel_m)
+            row = action(line, inside, window, fields, ground, pixel_m)
             if row is not None:
                 rows.append({"zone_id": zone_id, "position": position, **row})
     columns = ["zone_id", "action", "area_m2", "cooling_least_k", "cooling_most_k",
@@ -198,13 +199,16 @@ def told_drivers(ground: Ground | None) -> dict[str, Any]:
             "effects_between_places_k": dict(
                 zip(model.names, model.spread.round(3).tolist(), strict=True)
             ),
+            "effects_of_one_deviation_k": {
+                name: round(one, 3) for name, one in model.importance.items()
+            },
             "held_out_r2": round(model.r2, 3), "n_cells": model.n_cells,
             "n_blocks": model.n_blocks,
         })  # fmt: skip
     return {"drivers": told, "canopy_greenness": ground.canopy, "bare_greenness": ground.bare}
 
 
-def _action(
+def action(
     line: Any,
     inside: npt.NDArray[np.bool_],
     window: tuple[slice, ...],
@@ -212,6 +216,19 @@ def _action(
     ground: Ground | None,
     pixel_m: float,
 ) -> dict[str, Any] | None:
+    """One action at one place; None where its ground or its effect is not known.
+
+    Parameters
+    ----------
+    line
+        Row of the table of costs.
+    inside
+        Pixels of the place within ``window``, dims (y, x).
+    window
+        Part of the grid that holds the place and what lies within `NEAR_M` of it.
+    fields, ground, pixel_m
+        As for `action_table`.
+    """
     plants = line.action == "plant_trees"
     share = fields.get("plantable" if plants else "roof")
     if share is None or ground is None:

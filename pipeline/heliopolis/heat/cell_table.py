@@ -26,6 +26,7 @@ _MEANS = {
     "n_obs": "n_obs",
     "ndvi_mean": "ndvi",
     "albedo_mean": "albedo",
+    "sky_view_mean": "sky_view",
     "built_share": "built",
     "water_share": "water",
     "vegetation_share": "vegetation",

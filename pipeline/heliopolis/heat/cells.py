@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 
-from heliopolis.heat.neighbourhoods import neighbourhood_means
+from heliopolis.heat.neighbourhoods import neighbourhood_means, precision
 
 Array = npt.NDArray[np.floating[Any]]
+#: Rows that are interpolated at once.
+_STRIP = 256
 
 
 def block_mean(values: Array, factor: int, min_share: float = 0.0) -> Array:
@@ -63,17 +65,23 @@ def spread_linear(cells: Array, factor: int, shape: tuple[int, int]) -> Array:
     """
     if factor == 1:
         return np.array(cells[: shape[0], : shape[1]], dtype="float64")
-    axes = [(np.arange(n) + 0.5) / factor - 0.5 for n in shape]
-    where = np.meshgrid(*axes, indexing="ij")
+    down, across = ((np.arange(n) + 0.5) / factor - 0.5 for n in shape)
     valid = np.isfinite(cells)
-    weight = map_coordinates(valid.astype("float64"), where, order=1, mode="nearest")
-    total = map_coordinates(np.where(valid, cells, 0.0), where, order=1, mode="nearest")
-    own = np.repeat(np.repeat(valid, factor, axis=0), factor, axis=1)[: shape[0], : shape[1]]
-    return np.where(own & (weight > 0), total / np.where(weight > 0, weight, 1.0), np.nan)
+    known, filled = valid.astype("float64"), np.where(valid, cells, 0.0)
+    out = np.empty(shape, dtype=precision(np.broadcast_to(0.0, shape)))
+    for top in range(0, shape[0], _STRIP):
+        rows = down[top : top + _STRIP]
+        where = np.meshgrid(rows, across, indexing="ij")
+        weight = map_coordinates(known, where, order=1, mode="nearest")
+        total = map_coordinates(filled, where, order=1, mode="nearest")
+        own = valid[np.ix_((np.arange(len(rows)) + top) // factor, np.arange(shape[1]) // factor)]
+        value = total / np.where(weight > 0, weight, 1.0)
+        out[top : top + _STRIP] = np.where(own & (weight > 0), value, np.nan)
+    return out
 
 
 def disc_mean(values: Array, radius: float) -> Array:
     """Mean of the valid values within ``radius`` [cells] of each valid cell, dims (y, x)."""
     if radius < 1:
-        return np.array(values, dtype="float64")
+        return np.array(values, dtype=precision(np.asarray(values)))
     return neighbourhood_means(np.asarray(values), radius)[0]

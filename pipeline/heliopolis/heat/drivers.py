@@ -34,6 +34,10 @@ class DriverModel:
         Of the effects, from leaving out one block after another [K2].
     spread
         Standard deviation of each effect from one place to another [K].
+    deviation
+        Standard deviation of each driver over the cells: times its effect, what the driver
+        makes of the differences within the area. Drivers have different units, so it is by
+        this that they are compared.
     r2
         Share of the variance explained in blocks that were left out (1).
     n_cells, n_blocks
@@ -44,9 +48,17 @@ class DriverModel:
     effects: Array
     covariance: Array
     spread: Array
+    deviation: Array
     r2: float
     n_cells: int
     n_blocks: int
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Effect of one standard deviation of each driver [K], the largest first."""
+        sized = self.effects * self.deviation
+        order = np.argsort(-np.abs(sized), kind="stable")
+        return {self.names[i]: float(sized[i]) for i in order}
 
     def effect(self, name: str) -> float:
         """Effect of one unit of a driver [K]; 0 where the model does not have it."""
@@ -115,7 +127,8 @@ def driver_model(
     spread = without - without.mean(axis=0)
     covariance = (count - 1) / count * spread.T @ spread
     places = _spread(target - design @ effects, design[:, 1:], block, count)
-    return DriverModel(names, effects[1:], covariance[1:, 1:], places, r2, len(y), count)
+    deviation = design[:, 1:].std(axis=0)
+    return DriverModel(names, effects[1:], covariance[1:, 1:], places, deviation, r2, len(y), count)
 
 
 def _spread(residual: Array, drivers: Array, block: npt.NDArray[Any], count: int) -> Array:

@@ -33,14 +33,15 @@ def plantable_share(
     roof: Array,
     *,
     water: Array | None = None,
+    roads: Array | None = None,
     excluded: Array | None = None,
 ) -> Array:
     """Share of each cell that is pavement or bare ground and could be planted (1).
 
-    ``max(0, 1 - vegetation - roof - water)``: what is neither under leaves (trees and lawns,
-    by NDVI) nor under a roof nor water, less the excluded share, such as farmland. It says what
-    the ground is now, not who owns it or what lies below; streets count. A crown above a roof
-    is counted twice, which errs on the safe side.
+    ``max(0, 1 - vegetation - roof - water - roads)``: what is neither under leaves (trees and
+    lawns, by NDVI) nor under a roof nor water nor the middle of a road, less the excluded share,
+    such as farmland. It says what the ground is now, not who owns it or what lies below. A crown
+    above a roof or a road is counted twice, which errs on the safe side.
 
     Parameters
     ----------
@@ -49,8 +50,9 @@ def plantable_share(
     roof
         Share of the cell under roofs (1), from building footprints. Roofs and pavement look
         alike in NDVI, so without footprints there is no plantable share.
-    water, excluded
-        Share of the cell under water, and of land that is not to be planted (1); absent: none.
+    water, roads, excluded
+        Share of the cell under water, along the middle of roads, and of land that is not to be
+        planted (1); absent: none.
 
     Returns
     -------
@@ -58,8 +60,9 @@ def plantable_share(
         Dims (y, x), 0..1, NaN where an input is.
     """
     share = 1.0 - vegetation_share(ndvi) - np.asarray(roof, dtype="float64")
-    if water is not None:
-        share = share - water
+    for taken in (water, roads):
+        if taken is not None:
+            share = share - taken
     share = np.clip(share, 0.0, 1.0)
     if excluded is not None:
         share = share * (1.0 - np.clip(excluded, 0.0, 1.0))

@@ -171,28 +171,38 @@ def _disc_row(totals, numbers, half, row, widest, total, number):  # type: ignor
 
 
 @njit(cache=True, nogil=True)
+def _ring(half, cols):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Room for the running sums of the rows that a disc touches, and for the sums of one row."""
+    width = cols + 2 * half.max() + 1
+    totals, numbers = np.zeros((half.size, width)), np.zeros((half.size, width), dtype=np.int32)
+    return totals, numbers, np.empty(cols), np.empty(cols, dtype=np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _next_row(values, half, centre, row, loaded, ring):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Sums over the disc for one row, in the ring; returns the next row that is not loaded."""
+    totals, numbers, total, number = ring
+    widest = half.max()
+    while loaded <= row + half.size // 2:
+        slot = loaded % half.size
+        _load(values, loaded, centre, widest, totals[slot], numbers[slot])
+        loaded += 1
+    _disc_row(totals, numbers, half, row, widest, total, number)
+    return loaded
+
+
+@njit(cache=True, nogil=True)
 def _means_band(values, half, centre, mean, count, first):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows, cols = values.shape
-    depth = half.size
-    reach = depth // 2
-    widest = half.max()
-    totals = np.zeros((depth, cols + 2 * widest + 1))
-    numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
-    total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
-    loaded = first - reach
+    ring = _ring(half, cols)
+    total, number = ring[2], ring[3]
+    loaded = first - half.size // 2
     for row in range(first, min(first + _BAND_ROWS, rows)):
-        while loaded <= row + reach:
-            slot = loaded % depth
-            _load(values, loaded, centre, widest, totals[slot], numbers[slot])
-            loaded += 1
-        _disc_row(totals, numbers, half, row, widest, total, number)
+        loaded = _next_row(values, half, centre, row, loaded, ring)
         for x in range(cols):
-            if np.isfinite(values[row, x]):
-                mean[row, x] = total[x] / number[x]
-                count[row, x] = number[x]
-            else:
-                mean[row, x] = np.nan
-                count[row, x] = 0
+            known = np.isfinite(values[row, x])
+            mean[row, x] = total[x] / number[x] if known else np.nan
+            count[row, x] = number[x] if known else 0
 
 
 @njit(cache=True, parallel=True, nogil=True)
@@ -204,19 +214,11 @@ def _means_wide(values, half, centre, mean, count):  # type: ignore[no-untyped-d
 @njit(cache=True, nogil=True)
 def _gi_band(values, half, centre, sd, n, out, first):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows, cols = values.shape
-    depth = half.size
-    reach = depth // 2
-    widest = half.max()
-    totals = np.zeros((depth, cols + 2 * widest + 1))
-    numbers = np.zeros((depth, cols + 2 * widest + 1), dtype=np.int32)
-    total, number = np.empty(cols), np.empty(cols, dtype=np.int32)
-    loaded = first - reach
+    ring = _ring(half, cols)
+    total, number = ring[2], ring[3]
+    loaded = first - half.size // 2
     for row in range(first, min(first + _BAND_ROWS, rows)):
-        while loaded <= row + reach:
-            slot = loaded % depth
-            _load(values, loaded, centre, widest, totals[slot], numbers[slot])
-            loaded += 1
-        _disc_row(totals, numbers, half, row, widest, total, number)
+        loaded = _next_row(values, half, centre, row, loaded, ring)
         for x in range(cols):
             if np.isfinite(values[row, x]) and number[x] < n:
                 weight = float(number[x])

@@ -29,6 +29,7 @@ _MEANS = {
     "anomaly_mean_c": "anomaly_c",
     "ndvi_mean": "ndvi",
     "albedo_mean": "albedo",
+    "sky_view_mean": "sky_view",
     "built_share": "built",
     "water_share": "water",
 }
@@ -66,7 +67,7 @@ def place_table(
     GeoDataFrame
         Every column of the layer ``places``, in the order of the input, with its geometry.
     """
-    ground = _ground(places.geometry)
+    ground = place_ground(places.geometry)
     covered = coverage(ground, shape, affine)
     kept = [name for name in (*_NAMES, *PEOPLE) if name in places.columns]
     table = places[[*kept, places.geometry.name]].reset_index(drop=True)
@@ -98,8 +99,8 @@ def _mean(covered: Any, field: Array | None, count: int) -> Array:
     return np.full(count, np.nan) if field is None else np.asarray(covered.mean(field))
 
 
-def _ground(geometry: gpd.GeoSeries) -> gpd.GeoSeries:
-    """Polygons that the places stand for."""
+def place_ground(geometry: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Polygons that the places stand for: their own, or 50 m around a point or a line."""
     flat = geometry.reset_index(drop=True).force_2d()
     thin = ~flat.geom_type.isin(["Polygon", "MultiPolygon"])
     made = flat.where(~thin, flat.buffer(POINT_RADIUS_M))

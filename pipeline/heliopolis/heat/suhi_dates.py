@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.stats import kendalltau, t, theilslopes
+from scipy.stats import binomtest, kendalltau, norm, t, theilslopes
 
 from heliopolis.heat.cells import disc_mean
 
@@ -32,6 +32,8 @@ LAPSE_K_M = 0.0065
 #: Fewest dates for a trend, and fewest of each group for heat waves.
 _TREND_DATES, _GROUP_DATES = 6, 2
 _SEASON_YEARS = 0.25
+#: Months of summer north and south of the equator.
+_SUMMER = {True: (6, 7, 8), False: (12, 1, 2)}
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,26 @@ class Difference:
     n_other: int
 
 
+@dataclass(frozen=True)
+class Persistence:
+    """How often the core is hotter than the reference.
+
+    Attributes
+    ----------
+    share_of_dates
+        Share of the dates that are hotter beyond their uncertainty, one-sided 95 % (1).
+    low, high
+        Its 95 % interval (1).
+    n_dates
+        Number of dates with an intensity and an uncertainty.
+    """
+
+    share_of_dates: float
+    low: float
+    high: float
+    n_dates: int
+
+
 def urban_core(built: Array, cell_m: float) -> Mask:
     """The largest dense built-up group; empty where there is none."""
     dense = disc_mean(built, CORE_RADIUS_M / cell_m) >= CORE_SHARE
@@ -155,13 +177,44 @@ def at_one_level(
     """Temperature brought to the core's median height and latitude [degC].
 
     6.5 K for each kilometre of height; for latitude nothing, unless a gradient is known.
+
+    >>> field, core = np.array([[30.0, 29.0]]), np.array([[True, False]])
+    >>> at_one_level(field, core, latitude_deg=np.array([[48.0, 50.0]]), per_degree_k=0.5).tolist()
+    [[30.0, 30.0]]
+
+    Parameters
+    ----------
+    lst_c
+        Temperature [degC], dims (y, x).
+    core
+        Cells whose median height and latitude are those of the outcome.
+    height_m, latitude_deg
+        Height [m] and latitude [deg] of the cells, dims (y, x).
+    per_degree_k
+        Fall of temperature with each degree away from the equator [K].
     """
     out = np.array(lst_c, dtype="float64")
     if height_m is not None and core.any():
         out += LAPSE_K_M * (height_m - float(np.nanmedian(height_m[core])))
     if latitude_deg is not None and core.any():
-        out -= per_degree_k * (latitude_deg - float(np.median(latitude_deg[core])))
+        away = np.abs(latitude_deg)
+        out += per_degree_k * (away - float(np.median(away[core])))
     return out
+
+
+def persistence(dates: Sequence[Date]) -> Persistence | None:
+    """Share of the dates on which there is a heat island for sure; None without dates.
+
+    Interval after Wilson 1927 (doi:10.1080/01621459.1927.10502953). It takes the dates as drawn
+    independently; that a date has chance on its side in 5 % of the cases is not taken off.
+    """
+    known = [one for one in dates if math.isfinite(one.intensity_k) and math.isfinite(one.sd_k)]
+    if not known:
+        return None
+    bound = float(norm.ppf(0.95))
+    hotter = sum(one.intensity_k > bound * one.sd_k for one in known)
+    reach = binomtest(hotter, len(known)).proportion_ci(0.95, method="wilson")
+    return Persistence(hotter / len(known), float(reach.low), float(reach.high), len(known))
 
 
 def trend(dates: Sequence[Date]) -> Trend | None:
@@ -184,11 +237,17 @@ def trend(dates: Sequence[Date]) -> Trend | None:
         )
         fit = np.linalg.lstsq(design, values, rcond=None)[0]
         values = values - design[:, 2:] @ fit[2:]
-    elif np.ptp(years % 1.0) > _SEASON_YEARS:
+    elif _span_of_year(years % 1.0) > _SEASON_YEARS:
         return None
     slope, _, low, high = theilslopes(values, years, alpha=0.95)
     p = float(kendalltau(years, values).pvalue)
     return Trend(float(slope), float(low), float(high), p, len(known))
+
+
+def _span_of_year(fraction: Array) -> float:
+    """Shortest part of the year that holds all dates, across New Year too [years]."""
+    ordered = np.sort(fraction)
+    return 1.0 - float(np.diff(ordered, append=ordered[0] + 1.0).max())
 
 
 def _year(at: datetime) -> float:
@@ -197,8 +256,27 @@ def _year(at: datetime) -> float:
     return at.year + (at - start) / length
 
 
-def heat_wave_difference(dates: Sequence[Date], wave_days: Sequence[str]) -> Difference | None:
-    """Heat-wave days against the other days of June to August; None with too few of either.
+def solar_date(acquired: datetime, longitude_deg: float) -> datetime:
+    """Overpass in mean solar time of the place, whose day is that of the heat wave.
+
+    >>> at = datetime(2022, 7, 14, 5, 30, tzinfo=UTC)
+    >>> f"{solar_date(at, -118.2):%Y-%m-%d}"
+    '2022-07-13'
+    """
+    return acquired.astimezone(UTC) + timedelta(hours=longitude_deg / 15.0)
+
+
+def heat_wave_difference(
+    dates: Sequence[Date],
+    wave_days: Sequence[str],
+    *,
+    latitude_deg: float,
+    longitude_deg: float,
+) -> Difference | None:
+    """Heat-wave days against the other days of summer; None with too few of either.
+
+    Summer is June to August north of the equator, December to February south of it. Days are
+    those of the place's solar time: an overpass of the evening may lie on the next day in UTC.
 
     Parameters
     ----------
@@ -206,14 +284,19 @@ def heat_wave_difference(dates: Sequence[Date], wave_days: Sequence[str]) -> Dif
         Heat island of the dates, of one time of day.
     wave_days
         Days of heat waves, ``YYYY-MM-DD``.
+    latitude_deg, longitude_deg
+        Where the place is [deg], north and east positive.
     """
-    known = [date for date in dates if math.isfinite(date.intensity_k)]
-    days = set(wave_days)
-    wave = np.array([d.intensity_k for d in known if f"{d.acquired:%Y-%m-%d}" in days])
+    known = [
+        (solar_date(date.acquired, longitude_deg), date.intensity_k)
+        for date in dates if math.isfinite(date.intensity_k)
+    ]  # fmt: skip
+    days, summer = set(wave_days), _SUMMER[latitude_deg >= 0.0]
+    wave = np.array([value for at, value in known if f"{at:%Y-%m-%d}" in days])
     other = np.array(
         [
-            d.intensity_k for d in known
-            if f"{d.acquired:%Y-%m-%d}" not in days and 6 <= d.acquired.month <= 8
+            value for at, value in known
+            if f"{at:%Y-%m-%d}" not in days and at.month in summer
         ]
     )  # fmt: skip
     if min(len(wave), len(other)) < _GROUP_DATES:

@@ -186,7 +186,10 @@ def _grown(
     labels, _ = ndimage.label(
         itself & (ndimage.distance_transform_edt(~core) <= reach), structure=_EIGHT
     )
-    return np.asarray(core | np.isin(labels, np.unique(labels[core])) & (labels > 0))
+    kept = np.zeros(int(labels.max()) + 1, dtype=bool)
+    kept[labels[core]] = True
+    kept[0] = False
+    return np.asarray(core | kept[labels])
 
 
 def core_statistics(
@@ -205,12 +208,13 @@ def core_statistics(
     """
     with np.errstate(invalid="ignore"):
         core = z_effective >= spots.critical_z(alpha)
-    values = {
-        "gi_z": gi_z,
-        "p_value": spots.p_at(z_effective),
-        "q_value": spots.q_at(z_effective),
-    }
-    return {name: np.where(core, field, np.nan) for name, field in values.items()}
+    z = z_effective[core]
+    values = {"gi_z": gi_z[core], "p_value": spots.p_at(z), "q_value": spots.q_at(z)}
+    out = {}
+    for name, field in values.items():
+        out[name] = np.full(core.shape, np.nan, dtype="float32")
+        out[name][core] = field
+    return out
 
 
 def _small_gaps(
@@ -219,7 +223,7 @@ def _small_gaps(
     """Gaps of known cells, at most ``max_cells`` large, wholly within hot cells."""
     gaps, count = ndimage.label(~hot)
     size = np.bincount(gaps.ravel(), minlength=count + 1)
-    unknown = np.bincount(gaps.ravel(), weights=~known.ravel(), minlength=count + 1)
+    unknown = np.bincount(gaps[~known], minlength=count + 1)
     small = (size <= max_cells) & (unknown == 0)
     edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
     small[edge] = False

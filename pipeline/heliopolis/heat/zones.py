@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from affine import Affine
-from scipy import ndimage
 
 from heliopolis.heat.hotspots import confidence
 from heliopolis.heat.outlines import outlines
@@ -37,6 +36,7 @@ _MEANS = {
     "n_obs": "n_obs",
     "ndvi_mean": "ndvi",
     "albedo_mean": "albedo",
+    "sky_view_mean": "sky_view",
     "built_share": "built",
     "water_share": "water",
     "vegetation_share": "vegetation",
@@ -70,8 +70,8 @@ def zone_table(
         From `heliopolis.heat.zone_labels`, dims (y, x).
     fields
         Fields on the same grid, as far as known: ``lst_c, lst_sd_c, anomaly_c, gi_z, p_value,
-        q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, built, water,
-        vegetation, bare, plantable, roof`` (the last seven are shares or indices, 0..1 or -1..1).
+        q_value, persistence, n_obs, effective_resolution_m, ndvi, albedo, sky_view, built, water,
+        vegetation, bare, plantable, roof`` (the last nine are shares or indices, 0..1 or -1..1).
     affine, crs
         Transform of the grid and its metric CRS.
     previous
@@ -128,18 +128,27 @@ def _whole(values: Array) -> pd.Series:
 def _mean(labels: Labels, field: Array | None, index: npt.NDArray[Any]) -> Array:
     if field is None or not index.size:
         return np.full(index.size, np.nan)
-    valid = np.isfinite(field) & (labels > 0)
-    inside, values = labels[valid], field[valid].astype("float64")
+    inside, values = _within(labels, field)
     number = np.bincount(inside, minlength=index.size + 1)[1:]
     total = np.bincount(inside, values, minlength=index.size + 1)[1:]
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
+def _within(labels: Labels, field: Array) -> tuple[Labels, Array]:
+    """Labels and values of the known cells of all zones."""
+    zone = labels > 0
+    inside, values = labels[zone], field[zone].astype("float64")
+    known = np.isfinite(values)
+    return inside[known], values[known]
+
+
 def _maximum(labels: Labels, field: Array | None, index: npt.NDArray[Any]) -> Array:
     if field is None or not index.size:
         return np.full(index.size, np.nan)
-    found = np.asarray(ndimage.maximum(np.where(np.isfinite(field), field, -np.inf), labels, index))
-    return np.where(np.isfinite(found), found, np.nan)
+    inside, values = _within(labels, field)
+    found = np.full(index.size + 1, -np.inf)
+    np.maximum.at(found, inside, values)
+    return np.where(np.isfinite(found), found, np.nan)[1:]
 
 
 def anomaly_sd(sd_k: Array, area_m2: Array, effective_resolution_m: Array) -> Array:

@@ -16,6 +16,7 @@ from pyproj import Transformer
 from scipy import ndimage
 
 from heliopolis.errors import InputError, NoDataError
+from heliopolis.io.limits import guarded
 from heliopolis.io.raster import band_names, read_onto
 
 Array = NDArray[Any]
@@ -48,6 +49,7 @@ _LEAST = 0.25
 _PHYSICAL = 2.0
 
 
+@guarded("the emissivity file")
 def read_aster_ged(paths: Sequence[Path], grid: GeoBox) -> xr.Dataset:
     """ASTER GED over a grid, interpolated bilinearly.
 

@@ -19,7 +19,7 @@ import shapely
 from heliopolis.errors import GridError
 from heliopolis.io.atomic import replacing
 from heliopolis.io.qml import Geometry, qml
-from heliopolis.variables import Variable, conform, layer_fields
+from heliopolis.variables import Variable, codes, conform, layer_fields
 
 _FIELDS_COLUMNS = ["layer", "field", "unit", "meaning_en", "meaning_fr", "source"]
 #: Geometry type of a layer that has no feature to tell it.
@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS gpkg_data_columns (
   mime_type TEXT, constraint_name TEXT,
   CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
   CONSTRAINT gdc_tn UNIQUE (table_name, name));
+CREATE TABLE IF NOT EXISTS gpkg_data_column_constraints (
+  constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL, value TEXT,
+  min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
+  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value));
 CREATE TABLE IF NOT EXISTS gpkg_extensions (
   table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL,
   scope TEXT NOT NULL, CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
@@ -215,18 +219,24 @@ def _style_geometry(table: gpd.GeoDataFrame) -> Geometry:
 def _write_aliases(
     base: sqlite3.Connection, tables: Mapping[str, gpd.GeoDataFrame], language: str
 ) -> None:
-    """Column titles and meanings, in the schema extension that GDAL and QGIS read."""
+    """Titles, meanings and codes of columns, in the schema extension that GDAL and QGIS read."""
     for name in tables:
-        rows = [
-            (name, one.field, one.field, one.alias(language), one.meaning(language))
-            for one in layer_fields(name).values()
-        ]
-        base.executemany(
-            "INSERT OR REPLACE INTO gpkg_data_columns "
-            "(table_name, column_name, name, title, description) VALUES (?, ?, ?, ?, ?)",
-            rows,
-        )
-    _register(base, "gpkg_data_columns", "gpkg_schema", _SPEC + "#extension_schema")
+        for one in layer_fields(name).values():
+            known = codes(name, one.field, language) if one.dtype == "text" else {}
+            constraint = f"{name}_{one.field}" if known else None
+            base.execute(
+                "INSERT OR REPLACE INTO gpkg_data_columns (table_name, column_name, name, title, "
+                "description, constraint_name) VALUES (?, ?, ?, ?, ?, ?)",
+                (name, one.field, one.field, one.alias(language), one.meaning(language),
+                 constraint),
+            )  # fmt: skip
+            base.executemany(
+                "INSERT INTO gpkg_data_column_constraints "
+                "(constraint_name, constraint_type, value, description) VALUES (?, 'enum', ?, ?)",
+                [(constraint, code, text) for code, text in known.items()],
+            )
+    for table in ("gpkg_data_columns", "gpkg_data_column_constraints"):
+        _register(base, table, "gpkg_schema", _SPEC + "#extension_schema")
 
 
 def _write_provenance(base: sqlite3.Connection, provenance: Mapping[str, Any] | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
 from heliopolis.io.landsat_bqa import bqa_collection, qa_pixel_of_bqa
+from heliopolis.io.limits import guarded, parse_json
 from heliopolis.io.raster import open_dataset, raster_grid
 from heliopolis.io.stac_load import declared, first_valid, load, local_path
 
@@ -262,6 +262,7 @@ class LandsatScene:
         return f"LANDSAT_{match.group(1)}" if match else "unknown"
 
 
+@guarded("the metadata file")
 def read_mtl(path: Path) -> dict[str, str]:
     """Entries of an MTL file (JSON or text), groups flattened; the first of a name wins."""
     try:
@@ -270,7 +271,7 @@ def read_mtl(path: Path) -> dict[str, str]:
         raise InputError("the MTL file cannot be read", where=str(path)) from error
     entries: dict[str, str] = {}
     if text.lstrip().startswith("{"):
-        _flatten(json.loads(text), entries)
+        _flatten(parse_json(text, path, what="the metadata file"), entries)
         return entries
     for line in text.splitlines():
         key, equals, value = line.partition("=")

@@ -10,6 +10,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from heliopolis.errors import InputError
+from heliopolis.io.limits import guarded
 from heliopolis.io.raster import open_dataset, read_onto
 
 _LANDSAT_ID = re.compile(r"L[A-Z]\d{2}_L\d[A-Z]{2}_\d{6}_(\d{8})")
@@ -37,6 +38,7 @@ def day_of(path: Path) -> datetime:
     return datetime.strptime(match.group(1), "%Y%m%d").replace(tzinfo=UTC)
 
 
+@guarded("the raster of temperature")
 def read_lst_file(
     path: Path | str,
     grid: GeoBox,

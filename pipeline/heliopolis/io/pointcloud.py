@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from heliopolis.errors import GridError, InputError
+from heliopolis.io.limits import guarded
 
 F64 = npt.NDArray[np.float64]
 Bounds = tuple[float, float, float, float]
@@ -27,6 +29,12 @@ GROUND = 2
 _CHUNK = 1_000_000
 _PROBE = 200_000
 _PROBED_FILES = 20
+
+
+#: Bytes before the content of a variable length record.
+_RECORD_HEAD = 54
+#: Points that are all the same may be packed a thousand times smaller, but hardly more.
+_MOST_PACKED = 5000
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class _Frame:
         return west / k, south / k, east / k, north / k
 
 
+@guarded("the point cloud")
 def read_points(
     paths: Sequence[Path],
     *,
@@ -119,6 +128,7 @@ def read_points(
     )
 
 
+@guarded("the point cloud")
 def points_crs(path: Path, given: str | None = None) -> CRS:
     """CRS of a point cloud: the one given, else the one in its header."""
     if given is not None:
@@ -127,6 +137,7 @@ def points_crs(path: Path, given: str | None = None) -> CRS:
         return _header_crs(reader, path)
 
 
+@guarded("the point cloud")
 def points_bounds(
     path: Path, *, crs: str, source_crs: str | None = None, unit: str | None = None
 ) -> Bounds:
@@ -141,6 +152,7 @@ def points_bounds(
     return west, south, east, north
 
 
+@guarded("the point cloud")
 def has_ground(paths: Sequence[Path]) -> bool:
     """Whether the survey has ground points (class 2).
 
@@ -156,8 +168,30 @@ def has_ground(paths: Sequence[Path]) -> bool:
     return False
 
 
+def _check_header(path: Path) -> None:
+    """Refuse a header that promises more than the file can hold (LAS 1.4 R15, tables 3 and 11)."""
+    with path.open("rb") as file:
+        head = file.read(375)
+    if head[:4] != b"LASF" or len(head) < 227:
+        return
+    size, records = struct.unpack("<H", head[94:96])[0], struct.unpack("<I", head[100:104])[0]
+    count, length = struct.unpack("<I", head[107:111])[0], struct.unpack("<H", head[105:107])[0]
+    if head[25] >= 4 and len(head) >= 255:
+        count = struct.unpack("<Q", head[247:255])[0] or count
+    packed = bool(head[104] & 0x80)
+    whole = path.stat().st_size
+    least = count * length / _MOST_PACKED if packed else count * length
+    if size + records * _RECORD_HEAD > whole or least > whole:
+        raise InputError(
+            "the header of the point cloud promises more than the file holds",
+            where=str(path),
+            remedy="Copy or download the file again",
+        )
+
+
 def _open(path: Path) -> Any:
     try:
+        _check_header(path)
         return laspy.open(path)
     except (OSError, LaspyException) as error:
         raise InputError(

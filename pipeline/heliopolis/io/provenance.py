@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from heliopolis.io.power import metered
 from heliopolis.scene import Scene, Sensor
 
 #: Power of a busy processor core with its share of memory [W]: a stated assumption.
@@ -134,7 +135,7 @@ def job_records(folder: Path) -> list[dict[str, Any]]:
 
 
 def energy_used(jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Energy of the computation, from processor time and a stated power.
+    """Energy of the computation, from processor time and a stated power; time, memory, bytes.
 
     >>> energy_used([{"cpu_seconds": 3600.0, "seconds": 1800.0}])["energy_kwh"]
     0.012
@@ -143,32 +144,53 @@ def energy_used(jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     stated = {"method": method, "core_power_w": CORE_POWER_W}
     if not jobs:
         return {"energy_kwh": None, "cpu_seconds": None, "peak_memory_mb": None, **stated}
-    cpu = sum(float(job.get("cpu_seconds") or 0.0) for job in jobs)
+
+    def total(key: str) -> float:
+        return sum(float(job.get(key) or 0.0) for job in jobs)
+
     return {
-        "energy_kwh": round(cpu * CORE_POWER_W / 3.6e6, 6),
-        "cpu_seconds": round(cpu, 1),
+        "energy_kwh": round(total("cpu_seconds") * CORE_POWER_W / 3.6e6, 6),
+        "jobs": len(jobs),
+        "job_seconds": round(total("seconds"), 1),
+        "cpu_seconds": round(total("cpu_seconds"), 1),
         "peak_memory_mb": max(float(job.get("peak_memory_mb") or 0.0) for job in jobs),
+        "read_bytes": int(total("read_bytes")),
+        "written_bytes": int(total("written_bytes")),
         **stated,
     }
 
 
 def tile_records(work: Path) -> list[dict[str, Any]]:
-    """Status of each tile: ``done``, ``no work``, ``failed`` (with the error) or ``missing``."""
-    listing = work / "tiles.json"
-    if not listing.is_file():
-        return []
+    """Status of each tile, with the error where there was one.
+
+    ``done``, ``partial`` (done, without what the image shows), ``no work``, ``failed``,
+    ``held back`` (for want of a neighbour), or ``missing``.
+    """
+    tiles = _json(work / "tiles.json") or []
+    left = _json(work / "failed.json") or {}
     found = []
-    for tile in json.loads(listing.read_text(encoding="utf-8")):
+    for tile in tiles:
         name = str(tile["id"])
-        errors = sorted((work / "errors").glob(f"*.{name}.txt"))
+        image = (left.get("images") or {}).get(name)
         done = (work / "solar" / f"{name}.gpkg").is_file()
+        error = (left.get("tiles") or {}).get(name) or (None if done else _message(work, name))
         status = "done" if done else "no work" if not tile.get("work", True) else "missing"
-        record = {"id": name, "status": status, "error": None}
-        if errors and not done:
-            text = errors[0].read_text(encoding="utf-8").strip()
-            record |= {"status": "failed", "error": text}
-        found.append(record)
+        if error is not None:
+            status = "held back" if error.startswith("held back") else "failed"
+        elif image is not None and done:
+            status, error = "partial", image
+        found.append({"id": name, "status": status, "error": error or image})
     return found
+
+
+def _message(work: Path, tile: str) -> str | None:
+    """What a job of the tile said when it failed."""
+    found = sorted((work / "errors").glob(f"*.{tile}.txt"))
+    return found[0].read_text(encoding="utf-8").strip() if found else None
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def output_records(folder: Path, files: Iterable[Path]) -> list[dict[str, Any]]:
@@ -210,6 +232,6 @@ def run_record(
         "attribution": [text for text in dict.fromkeys([*stated, *given]) if text],
         "tiles": tile_records(work),
         "outputs": [dict(one) for one in outputs],
-        "energy": energy_used(jobs),
+        "energy": metered(energy_used(jobs), jobs),
         "jobs": jobs,
     }

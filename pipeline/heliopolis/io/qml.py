@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from typing import Literal
 
 from heliopolis.legend import SCALES, Scale, word
-from heliopolis.variables import layer_fields
+from heliopolis.variables import codes, layer_fields
 
 Geometry = Literal["polygon", "point"]
 
@@ -20,7 +20,37 @@ _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
 _OUTLINES = {"hot_zones": ("#3a0d2a", 0.55), "places": ("#4d4d4d", 0.4)}
 #: How much the inside covers what lies below [0..1]; outlines are always full.
 _OPACITY = {"hot_zones": 0.45, "heat_cells": 0.75, "places": 0.85}
+#: Layers with the action that explains a feature.
+_EXPLAINED = ("buildings", "roof_planes", "hot_zones", "places")
+#: Run by QGIS: the values of one feature, with what the layer ``fields`` beside it says of them.
+_EXPLAIN = """
+from qgis.core import QgsProject, QgsVectorLayer
+from qgis.PyQt.QtWidgets import QTextBrowser
+layer = QgsProject.instance().mapLayer('[% @layer_id %]')
+feature = layer.getFeature(int('[% $id %]'))
+source = layer.source().split('|')[0]
+told = {{}}
+for row in QgsVectorLayer(source + '|layername=fields', 'fields', 'ogr').getFeatures():
+    if row['layer'] == '{layer}':
+        told[row['field']] = (row['unit'], row['meaning_{language}'], row['source'])
+lines = []
+for field in layer.fields():
+    unit, meaning, origin = told.get(field.name(), ('', '', ''))
+    value = feature[field.name()]
+    shown = '-' if value is None or str(value) == 'NULL' else str(value)
+    lines.append('<tr><td><b>%s</b></td><td>%s</td><td>%s<br><i>%s</i></td></tr>'
+                 % (field.displayName(), shown, meaning, origin))
+window = QTextBrowser()
+window.setWindowTitle('heliopolis')
+window.resize(720, 640)
+window.setHtml('<table cellpadding="4">' + ''.join(lines) + '</table>')
+window.show()
+import qgis.utils
+qgis.utils._heliopolis_window = window
+"""
 _LABELS = {"hot_zones": '"rank"', "places": '"name"'}
+#: Labels that are only drawn from this scale denominator on.
+_LABELS_FROM = {"places": 40_000}
 
 
 def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str:
@@ -57,12 +87,15 @@ def style_elements(layer: str, language: str, geometry: Geometry = "polygon") ->
     """Elements of a style, as they stand in a QML document and in a layer of a project."""
     elements = [_renderer(layer, language, geometry)]
     if layer in _LABELS:
-        elements.append(_labeling(_LABELS[layer], geometry))
+        elements.append(_labeling(_LABELS[layer], geometry, _LABELS_FROM.get(layer)))
     for tag, text in (("blendMode", "0"), ("featureBlendMode", "0"), ("layerOpacity", "1")):
         element = ET.Element(tag)
         element.text = text
         elements.append(element)
+    elements.append(_value_maps(layer, language))
     elements.append(_aliases(layer, language))
+    if layer in _EXPLAINED:
+        elements.append(_explain(layer, language))
     if "name" in layer_fields(layer) or f"{layer[:-1]}_id" in layer_fields(layer):
         elements.append(_text("previewExpression", _preview(layer)))
     elements.append(_text("mapTip", _map_tip(layer, language)))
@@ -203,7 +236,7 @@ def _symbol(
     return symbol
 
 
-def _labeling(expression: str, geometry: Geometry) -> ET.Element:
+def _labeling(expression: str, geometry: Geometry, limit: int | None) -> ET.Element:
     labeling = ET.Element("labeling", type="simple")
     settings = ET.SubElement(labeling, "settings", calloutType="simple")
     style = ET.SubElement(
@@ -231,7 +264,8 @@ def _labeling(expression: str, geometry: Geometry) -> ET.Element:
     ET.SubElement(settings, "text-format", multilineAlign="1", wrapChar="")
     placement = {"placement": "1" if geometry == "polygon" else "6", "centroidInside": "1"}
     ET.SubElement(settings, "placement", placement | {"centroidWhole": "1", "priority": "8"})
-    ET.SubElement(settings, "rendering", obstacle="1", drawLabels="1", scaleVisibility="0")
+    ET.SubElement(settings, "rendering", obstacle="1", drawLabels="1", scaleVisibility=str(
+        int(limit is not None)), scaleMin="0", scaleMax=str(limit or 0))  # fmt: skip
     return labeling
 
 
@@ -240,6 +274,37 @@ def _aliases(layer: str, language: str) -> ET.Element:
     for index, (name, one) in enumerate(layer_fields(layer).items(), start=1):
         ET.SubElement(aliases, "alias", index=str(index), field=name, name=one.alias(language))
     return aliases
+
+
+def _value_maps(layer: str, language: str) -> ET.Element:
+    """What the codes of coded fields mean, for tables and forms."""
+    root = ET.Element("fieldConfiguration")
+    for name in layer_fields(layer):
+        known = codes(layer, name, language)
+        if not known:
+            continue
+        widget = ET.SubElement(ET.SubElement(root, "field", name=name), "editWidget",
+                               type="ValueMap")  # fmt: skip
+        options = ET.SubElement(ET.SubElement(widget, "config"), "Option", type="Map")
+        listed = ET.SubElement(options, "Option", type="List", name="map")
+        for code, text in known.items():
+            pair = ET.SubElement(listed, "Option", type="Map")
+            ET.SubElement(pair, "Option", name=text, value=code, type="QString")
+    return root
+
+
+def _explain(layer: str, language: str) -> ET.Element:
+    """Action on a feature: all its values with unit, meaning and source; needs QGIS alone."""
+    root = ET.Element("attributeactions")
+    name = word("explain", language)
+    setting = ET.SubElement(
+        root, "actionsetting", id=_key(layer, "explain"), name=name, shortTitle=name, type="1",
+        icon="", capture="0", isEnabledOnlyWhenEditable="0", notificationMessage="",
+        action=_EXPLAIN.format(layer=layer, language="fr" if language == "fr" else "en"),
+    )  # fmt: skip
+    for scope in ("Canvas", "Feature"):
+        ET.SubElement(setting, "actionScope", id=scope)
+    return root
 
 
 def _rgba(colour: str, alpha: int = 255) -> str:

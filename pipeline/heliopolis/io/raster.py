@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from heliopolis.errors import GridError, InputError
 from heliopolis.io.atomic import replacing
+from heliopolis.io.limits import MOST_CELLS, guarded, too_large
 
 PathLike = str | Path
 _BLOCK = 512
@@ -46,6 +47,7 @@ def open_dataset(path: PathLike) -> Any:
         ) from error
 
 
+@guarded("the raster")
 def raster_grid(path: PathLike) -> GeoBox:
     """GeoBox of a file; raises `GridError` when it has no CRS."""
     with open_dataset(path) as source:
@@ -58,12 +60,14 @@ def raster_grid(path: PathLike) -> GeoBox:
         return GeoBox(source.shape, source.transform, str(source.crs))
 
 
+@guarded("the raster")
 def band_names(path: PathLike) -> list[str]:
     """Band descriptions, ``band_1``, ``band_2``... where a band has none."""
     with open_dataset(path) as source:
         return _names(source)
 
 
+@guarded("the raster")
 def read_tags(path: PathLike) -> dict[str, str]:
     """Metadata tags of the dataset."""
     with open_dataset(path) as source:
@@ -90,6 +94,7 @@ def read_raster(
     return read_onto([path], raster_grid(path), bands=bands, resampling="nearest", chunks=chunks)
 
 
+@guarded("the raster")
 def read_onto(
     paths: Sequence[PathLike],
     grid: GeoBox,
@@ -120,6 +125,9 @@ def read_onto(
     """
     if not paths:
         raise InputError("no raster was given to read")
+    if chunks is None and grid.shape[0] * grid.shape[1] > MOST_CELLS:
+        cells = f"{grid.shape[0] * grid.shape[1]:.1e} cells"
+        raise too_large("the raster", paths[0], cells, f"{MOST_CELLS:.0e} cells")
     with open_dataset(paths[0]) as first:
         names = _names(first)
         units = {name: unit for name, unit in zip(names, first.units, strict=True) if unit}

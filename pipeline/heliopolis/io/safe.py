@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from shapely.geometry import Polygon, mapping
 
 from heliopolis.errors import InputError
+from heliopolis.io.limits import guarded, parse_xml
 from heliopolis.io.raster import raster_grid
 
 #: Our asset -> bands of the product that may stand for it, the right one first.
@@ -25,9 +26,9 @@ _BANDS: dict[str, tuple[str, ...]] = {
 #: `band_id` of the metadata -> band (Sentinel-2 Products Specification Document).
 _IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _METADATA = "MTD_MSIL2A.xml"
-_LARGEST_XML = 20_000_000
 
 
+@guarded("the product")
 def safe_item(folder: Path) -> dict[str, Any]:
     """STAC item of a product folder.
 
@@ -76,17 +77,7 @@ def safe_item(folder: Path) -> dict[str, Any]:
 
 def _parsed(path: Path) -> ElementTree.Element:
     """Root of an XML file; refuses document types, and with them entities of any kind."""
-    try:
-        if path.stat().st_size > _LARGEST_XML:
-            raise InputError("the metadata file is too large to be one", where=str(path))
-        text = path.read_text(encoding="utf-8-sig")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise InputError("the metadata declare a document type, which no product does",
-                             where=str(path))  # fmt: skip
-        return ElementTree.fromstring(text)
-    except (OSError, UnicodeDecodeError, ElementTree.ParseError) as error:
-        raise InputError("the product's metadata cannot be read", where=str(path),
-                         remedy=str(error)) from error  # fmt: skip
+    return parse_xml(path, what="the metadata file")
 
 
 def _text(tree: ElementTree.Element, name: str, folder: Path) -> str:

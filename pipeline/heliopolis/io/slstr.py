@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from heliopolis.errors import InputError, NoDataError
+from heliopolis.io.limits import guarded
 from heliopolis.io.stac_load import local_path
 from heliopolis.io.swath import NATIVE_M, Swath, grid_swath
 from heliopolis.quality import slstr_classes
@@ -96,6 +97,7 @@ def read_swaths(
     return replace(swaths[0], **joined)
 
 
+@guarded("the SLSTR product")
 def read_swath(
     files: Mapping[str, Path], bounds: tuple[float, float, float, float] | None = None
 ) -> Swath:

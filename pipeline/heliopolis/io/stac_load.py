@@ -20,6 +20,7 @@ from odc.geo.geobox import GeoBox
 from odc.loader import RasterLoadParams, RasterSource, RioDriver
 
 from heliopolis.errors import GridError, InputError
+from heliopolis.io.limits import reading
 from heliopolis.io.raster import open_dataset
 from heliopolis.io.warp import touches, warp_part
 
@@ -169,7 +170,7 @@ class _Reader:
     ) -> tuple[tuple[slice, slice], np.ndarray[Any, Any]]:
         """Pixels of a chunk, and where in the chunk they lie: everywhere, or nowhere."""
         told = self._source.meta.nodata if self._source.meta is not None else None
-        with open_dataset(self._source.uri) as source:
+        with reading("the raster", self._source.uri), open_dataset(self._source.uri) as source:
             if source.crs is None:
                 raise GridError("the raster has no coordinate reference system",
                                 where=self._source.uri)  # fmt: skip

@@ -76,6 +76,7 @@ def write_stac(
 
 _DOCUMENTS = {
     "report": ("report.html", "text/html", "Report"),
+    "map": ("map.html", "text/html", "Map to explore"),
     "project": ("heliopolis.qgz", "application/x-qgis-project", "QGIS project"),
 }
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
+import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from heliopolis.errors import GridError, InputError
 from heliopolis.io.atomic import replacing
+from heliopolis.io.limits import MOST_VERTICES, guarded, too_large
 
 
+@guarded("the vector file")
 def read_layer(
     path: Path,
     layer: str | None = None,
@@ -56,6 +60,10 @@ def read_layer(
             where=f"{path}, layer {layer or 'first'}",
             remedy="Name a layer with geometry",
         )
+    vertices = shapely.get_num_coordinates(np.asarray(frame.geometry.array))
+    if len(vertices) and vertices.max() > MOST_VERTICES:
+        found = f"a feature of {vertices.max()} vertices"
+        raise too_large("the layer", path, found, f"{MOST_VERTICES} vertices")
     if frame.crs is None:
         raise GridError(
             "the layer has no coordinate reference system",

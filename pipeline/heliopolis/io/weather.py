@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import pvlib
 from pyproj import Transformer
 
 from heliopolis.errors import InputError
+from heliopolis.io.limits import LARGEST_TEXT, LONGEST_LINE, guarded, parse_json, too_large
 
 TimeIs = Literal["start", "middle", "end", "instant"]
 
@@ -33,6 +33,8 @@ _NAMES = {
     "power_w": ("p",),
 }
 _TIME_COLUMNS = {"time": None, "time(utc)": None, "interval_end_utc": "end", "timestamp": None}
+#: Error of closure beyond which a record is warned of [W m-2].
+_CLOSURE_W_M2 = 15.0
 _STRIDES = (1, 5, 7, 11, 13, 17, 23, 47, 61)
 _SHIFT = {"start": 0.5, "middle": 0.0, "end": -0.5, "instant": 0.0}
 
@@ -79,6 +81,7 @@ class Weather:
         return {"gb_i", "gd_i", "gr_i"} <= set(self.data.columns)
 
 
+@guarded("the weather file")
 def read_weather(
     path: Path, *, latitude: float | None = None, longitude: float | None = None
 ) -> Weather:
@@ -170,6 +173,7 @@ def closure(weather: Weather, latitude: float, longitude: float) -> dict[str, fl
     }
 
 
+@guarded("the horizon file")
 def read_horizon(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Azimuths and elevations [deg] of a horizon file (``azimuth_deg,elevation_deg``), sorted."""
     try:
@@ -190,17 +194,30 @@ def read_horizon(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
 
 def _text(path: Path) -> str:
     try:
+        if path.stat().st_size > LARGEST_TEXT:
+            size = f"{path.stat().st_size / 1e6:.0f} MB"
+            raise too_large("the weather file", path, size, f"{LARGEST_TEXT / 1e6:.0f} MB")
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            with gzip.open(io.BytesIO(raw)) as packed:
+                raw = packed.read(LARGEST_TEXT + 1)
+            if len(raw) > LARGEST_TEXT:
+                limit = f"{LARGEST_TEXT / 1e6:.0f} MB"
+                raise too_large("the weather file", path, "more when unpacked", limit)
     except OSError as error:
         raise InputError(
             "the weather file cannot be read", where=str(path), remedy="Check the path"
         ) from error
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode("latin-1")
+    # What is packed into one line is JSON; in a table no number is that long.
+    longest = max(map(len, text.splitlines()), default=0)
+    if longest > LONGEST_LINE and not text.lstrip().startswith("{"):
+        found = f"a line of {longest} characters"
+        raise too_large("the weather file", path, found, f"{LONGEST_LINE} characters")
+    return text
 
 
 def _reader(path: Path, text: str) -> Callable[[Path, str], Weather]:
@@ -211,6 +228,8 @@ def _reader(path: Path, text: str) -> Callable[[Path, str], Weather]:
         return _read_pvgis_json
     if "\n***" in head:
         return _read_try
+    if re.search(r"^#?\s*STN\s*,\s*YYYYMMDD\s*,\s*HH\b", text, flags=re.MULTILINE):
+        return _read_knmi
     return _read_csv
 
 
@@ -232,7 +251,7 @@ def _read_epw(path: Path, text: str) -> Weather:
 def _read_pvgis_json(path: Path, text: str) -> Weather:
     """PVGIS hourly or TMY, JSON; hours on a plane of slope 0 are those of the horizontal."""
     try:
-        record = json.loads(text)
+        record = parse_json(text, path, what="the weather file")
         outputs = record["outputs"]
         rows = outputs.get("hourly", outputs.get("tmy_hourly"))
         place = record["inputs"]["location"]
@@ -338,6 +357,28 @@ def _read_try(path: Path, text: str) -> Weather:
     return Weather(data, "end", 1.0, latitude=latitude, longitude=longitude)
 
 
+def _read_knmi(path: Path, text: str) -> Weather:
+    """Hourly file of a KNMI station: hours 1 to 24 UTC at their end, Q in J/cm2, T in 0.1 degC."""
+    lines = [line.lstrip("# ") for line in text.splitlines() if line.strip()]
+    first = next(i for i, line in enumerate(lines) if re.match(r"STN\s*,\s*YYYYMMDD", line))
+    names = [name.strip() for name in lines[first].split(",")]
+    rows = [line for line in lines[first + 1 :] if line[:1].isdigit()]
+    table = pd.read_csv(
+        io.StringIO("\n".join(rows)), names=names, skipinitialspace=True, index_col=False
+    )
+    try:
+        day = pd.to_datetime(table["YYYYMMDD"].astype(str), format="%Y%m%d", utc=True)
+        index = pd.DatetimeIndex(day + pd.to_timedelta(table["HH"], unit="h"))
+        joules, tenths, wind = (
+            pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
+            for name in ("Q", "T", "FH")
+        )
+    except (KeyError, ValueError) as error:
+        raise _unknown(path, f"it is not an hourly KNMI file with Q, T and FH: {error}") from error
+    data = {"ghi": joules * 1e4 / 3600.0, "temp_air": tenths / 10.0, "wind_speed": wind / 10.0}
+    return Weather(pd.DataFrame(data, index=index), "end", 1.0)
+
+
 def _columns(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Known columns under their pvlib names."""
     lower = {str(c).strip().lower(): c for c in table.columns}
@@ -388,13 +429,18 @@ def _settle(weather: Weather, path: Path) -> Weather:
         notes.append(f"{path.name}: does not say where its stamps lie; taken as {kind}")
     if site[0] is not None and site[1] is not None:
         found = closure(weather, site[0], site[1])
-        if found and found["rmse_w_m2"] > 15.0 and abs(found["best_shift_hours"]) > 0.1:
-            notes.append(
-                f"{path.name}: ghi and dni cos(zenith) + dhi differ by "
-                f"{found['rmse_w_m2']:.0f} W/m2 (RMS); a shift of "
-                f"{found['best_shift_hours']:+.2f} h would make it {found['best_rmse_w_m2']:.0f}"
-            )
+        if found and found["rmse_w_m2"] > _CLOSURE_W_M2:
+            notes.append(f"{path.name}: {_told(found)}")
     return replace(weather, warnings=tuple(notes))
+
+
+def _told(found: dict[str, float]) -> str:
+    """What a reader should know of a record that does not close."""
+    note = f"ghi and dni cos(zenith) + dhi differ by {found['rmse_w_m2']:.0f} W/m2 (RMS)"
+    shift, best = found["best_shift_hours"], found["best_rmse_w_m2"]
+    if abs(shift) > 0.1 and best < 0.8 * found["rmse_w_m2"]:
+        return f"{note}; a shift of {shift:+.2f} h would make it {best:.0f}"
+    return f"{note}, {found['bias_w_m2']:+.0f} on average, and no shift in time mends it"
 
 
 def _best_kind(weather: Weather, latitude: float, longitude: float) -> TimeIs:

@@ -22,8 +22,8 @@ from heliopolis.io.raster import band_names, open_dataset, raster_grid
 MAX_CLASSES = 64
 #: Error of places that a warp may make [pixel of the source].
 _TOLERANCE_PIXELS = 1e-3
-#: Memory that decoded blocks of all files may take [MiB].
-_CACHE_MIB = 256
+#: Memory that decoded blocks of all files may take [byte].
+_CACHE_BYTES = 256 * 2**20
 
 
 class RasterWindows:
@@ -54,7 +54,7 @@ class RasterWindows:
     def window(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Bands in a window (band, y, x), float32; NaN where no file has a value."""
         window = Window.from_slices(rows, columns)
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MIB):
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
             read = [_scaled(source, window) for source in self._sources()]
         return np.concatenate(read)
 

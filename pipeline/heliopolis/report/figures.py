@@ -1,9 +1,7 @@
-"""Maps and plots of the report, as PNG."""
+"""Maps of the report, as PNG."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -16,8 +14,9 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from heliopolis.legend import SCALES, Scale, word
+from heliopolis.report.plots import png
 from heliopolis.report.styles import colours
-from heliopolis.report.words import months, number
+from heliopolis.report.words import number
 
 #: Longest side of a raster that is drawn [cells]; larger ones are thinned.
 _MAX_CELLS = 1200
@@ -58,7 +57,7 @@ def heat_map(
             _label(axes, point.x, point.y, number(float(rank), language))
     _legend(axes, scale, language, "lst.tif")
     _scale_bar(axes, language)
-    return _png(figure)
+    return png(figure)
 
 
 def roof_map(buildings: gpd.GeoDataFrame, area: gpd.GeoDataFrame, language: str) -> bytes:
@@ -79,20 +78,7 @@ def roof_map(buildings: gpd.GeoDataFrame, area: gpd.GeoDataFrame, language: str)
         )  # fmt: skip
     _legend(axes, scale, language, "buildings", no_value=bool(len(unknown)))
     _scale_bar(axes, language)
-    return _png(figure)
-
-
-def month_plot(energy_mwh: Sequence[float], language: str) -> bytes:
-    """Energy by month [MWh] as bars."""
-    figure = Figure(figsize=(7.2, 2.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.bar(range(12), energy_mwh, color="#c5a52c", edgecolor="#5c4d10", linewidth=0.5)
-    axes.set_xticks(range(12), months(language))
-    axes.set_ylabel("MWh")
-    axes.yaxis.set_major_formatter(lambda value, _: number(float(value), language))
-    axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def _map_axes(bounds: tuple[float, ...]) -> tuple[Figure, Axes]:
@@ -163,12 +149,3 @@ def _scale_bar(axes: Axes, language: str) -> None:
         fontsize=8,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
     )
-
-
-def _png(figure: Figure) -> bytes:
-    """PNG without date or software in it, so that equal results give equal bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(
-        buffer, format="png", bbox_inches="tight", pad_inches=0.05, metadata={"Software": None}
-    )
-    return buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from heliopolis.io.atomic import write_text
+from heliopolis.report.policy import policy
 from heliopolis.report.words import say
 
 
@@ -30,8 +32,11 @@ class Content:
         Layer ``study_area``.
     lst
         Bands of ``lst.tif``, dims (y, x).
-    hot_zones, places, buildings
+    hot_zones, places, buildings, roof_planes
         Result layers, in the CRS of ``area``.
+    costs
+        ``table`` with the cost of each roof, cheapest electricity first, and ``bands``, what it
+        is taken from.
     """
 
     run: Mapping[str, Any]
@@ -41,6 +46,8 @@ class Content:
     hot_zones: gpd.GeoDataFrame | None = None
     places: gpd.GeoDataFrame | None = None
     buildings: gpd.GeoDataFrame | None = None
+    roof_planes: gpd.GeoDataFrame | None = None
+    costs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,32 +98,48 @@ def write_report(path: Path, content: Content) -> Path:
     return path
 
 
-def render(content: Content) -> str:
-    """The report as HTML text."""
-    from heliopolis.report.sections import sections
-
-    language, run = content.language, content.run
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of the pages; every value is escaped."""
+    return Environment(
         loader=PackageLoader("heliopolis.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    made = say(
+
+
+def made_with(content: Content) -> str:
+    """What made the page, when, and from which configuration."""
+    run = content.run
+    return say(
         "made_with",
-        language,
+        content.language,
         version=run["versions"].get("heliopolis", ""),
         when=str(run["created"])[:10],
         sha=str(run.get("config_sha256") or "")[:16],
     )
-    return environment.get_template("report.html.j2").render(
-        language=language,
-        title=run["title"],
-        lead=say("lead", language),
-        contents=say("contents", language),
-        banner=say("simulated", language) if run["simulated"] else "",
-        sections=[one for one in sections(content) if not one.empty],
-        made_with=made,
-        attribution=run["attribution"],
+
+
+def render(content: Content) -> str:
+    """The report as HTML text."""
+    from heliopolis.report.sections import sections
+
+    language, run = content.language, content.run
+    style = files("heliopolis.report").joinpath("templates", "report.css").read_text("utf-8")
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            language=language,
+            title=run["title"],
+            policy=policy(style=style),
+            style=style,
+            lead=say("lead", language),
+            contents=say("contents", language),
+            banner=say("simulated", language) if run["simulated"] else "",
+            sections=[one for one in sections(content) if not one.empty],
+            made_with=made_with(content),
+            attribution=run["attribution"],
+        )
     )

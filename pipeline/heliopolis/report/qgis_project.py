@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +17,7 @@ from pyproj import CRS
 from heliopolis.io.atomic import replacing
 from heliopolis.io.qml import QGIS_VERSION, style_attributes, style_elements
 from heliopolis.legend import SCALES, word
+from heliopolis.report.print_layouts import Sheet, layouts
 from heliopolis.report.styles import raster_pipe
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
@@ -39,20 +43,24 @@ class ProjectLayer:
         West, south, east, north in the CRS of the project; None for a table or an empty layer.
     visible
         Whether it is switched on when the project is opened.
+    acquired
+        When the scene of a raster was taken (aware UTC); it is drawn on that day then, where the
+        temporal control is on.
     """
 
     layer: str
     file: str
-    group: Literal["heat", "solar", ""]
+    group: Literal["heat", "solar", "dates", ""]
     geometry: Literal["polygon", "point", "raster", "none"] = "polygon"
     bounds: Bounds | None = None
     visible: bool = True
+    acquired: datetime | None = None
 
     @property
     def key(self) -> str:
         """Identifier within the project."""
         stem = self.file.rsplit(".", 1)[0]
-        return f"{self.layer}_{stem}".replace(".", "_")
+        return re.sub(r"[^A-Za-z0-9_-]", "_", f"{self.layer}_{stem}")
 
     @property
     def source(self) -> str:
@@ -73,6 +81,7 @@ def write_project(
     crs: str,
     language: str = "en",
     attribution: Sequence[str] = (),
+    bookmarks: Sequence[tuple[str, Bounds]] = (),
 ) -> Path:
     """Write ``heliopolis.qgz``, whole or not at all.
 
@@ -89,9 +98,14 @@ def write_project(
     language
         Of names and legends, ``en`` or ``fr``.
     attribution
-        Credits, kept in the metadata of the project.
+        Credits, kept in the metadata of the project and printed on its layouts.
+    bookmarks
+        Names of places and their bounds.
     """
-    root = _project(layers, title, CRS.from_user_input(crs), language, attribution)
+    system = CRS.from_user_input(crs)
+    root = _project(layers, title, system, language, attribution)
+    root.append(_bookmarks(bookmarks, system, language))
+    root.append(_printed(layers, attribution, language))
     ET.indent(root, " ")
     text = _DOCTYPE + ET.tostring(root, encoding="unicode") + "\n"
     with replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
@@ -124,6 +138,7 @@ def _project(
     root.append(_view(layers, crs))
     root.append(_themes(layers, language))
     root.append(_properties())
+    root.append(_time(layers))
     metadata = ET.SubElement(root, "projectMetadata")
     ET.SubElement(metadata, "title").text = title
     for credit in attribution:
@@ -170,7 +185,9 @@ def _tree(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
 
 
 def _name(one: ProjectLayer, language: str) -> str:
-    """Name in the legend: the layer, and what its colours show."""
+    """Name in the legend: the layer, and what its colours show; of a scene its date."""
+    if one.acquired is not None:
+        return f"{one.acquired:%Y-%m-%d %H:%M} UTC"
     name = word(one.layer, language)
     scale = SCALES.get(one.layer)
     if scale is None or one.geometry == "raster":
@@ -242,8 +259,10 @@ def _map_layer(one: ProjectLayer, crs: CRS, language: str) -> ET.Element:
         provider.set("encoding", "UTF-8")
     manager = ET.SubElement(element, "map-layer-style-manager", current="default")
     ET.SubElement(manager, "map-layer-style", name="default")
+    if one.acquired is not None:
+        element.append(_fixed_day(one.acquired))
     if raster:
-        element.append(raster_pipe(SCALES[one.layer], language))
+        element.append(raster_pipe(SCALES["lst.tif"], language))
         ET.SubElement(element, "blendMode").text = "0"
     elif one.geometry in ("polygon", "point"):
         element.extend(style_elements(one.layer, language, _drawn(one)))
@@ -286,3 +305,56 @@ def _properties() -> ET.Element:
     ET.SubElement(measurement, "DistanceUnits", type="QString").text = "meters"
     ET.SubElement(measurement, "AreaUnits", type="QString").text = "m2"
     return properties
+
+
+def _fixed_day(acquired: datetime) -> ET.Element:
+    """The day of a scene, for the temporal control."""
+    temporal = ET.Element("temporal", enabled="1", mode="0", fetchMode="0")
+    limits = ET.SubElement(temporal, "fixedRange")
+    day = acquired.replace(hour=0, minute=0, second=0, microsecond=0)
+    ET.SubElement(limits, "start").text = f"{day:%Y-%m-%dT%H:%M:%SZ}"
+    end = day + timedelta(days=1, seconds=-1)
+    ET.SubElement(limits, "end").text = f"{end:%Y-%m-%dT%H:%M:%SZ}"
+    return temporal
+
+
+def _time(layers: Sequence[ProjectLayer]) -> ET.Element:
+    """Range and step of the temporal control: the dates, day by day."""
+    days = sorted(one.acquired for one in layers if one.acquired is not None)
+    settings = ET.Element("ProjectTimeSettings", timeStep="1", timeStepUnit="d", frameRate="1",
+                          cumulativeTemporalRange="0")  # fmt: skip
+    if days:
+        limits = ET.SubElement(settings, "TemporalRange")
+        ET.SubElement(limits, "start").text = f"{days[0]:%Y-%m-%dT00:00:00Z}"
+        ET.SubElement(limits, "end").text = f"{days[-1]:%Y-%m-%dT23:59:59Z}"
+    return settings
+
+
+def _bookmarks(places: Sequence[tuple[str, Bounds]], crs: CRS, language: str) -> ET.Element:
+    """Places to go to, in one group."""
+    root = ET.Element("Bookmarks")
+    for name, (west, south, east, north) in places:
+        corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+        ring = ", ".join(f"{x:.1f} {y:.1f}" for x, y in corners)
+        key = "{" + str(uuid.uuid5(uuid.NAMESPACE_URL, f"heliopolis:bookmark:{name}")) + "}"
+        mark = ET.SubElement(root, "Bookmark", id=key, name=name, group=word("hottest", language),
+                             extent=f"POLYGON(({ring}))")  # fmt: skip
+        mark.append(_reference_system(crs))
+    return root
+
+
+def _printed(
+    layers: Sequence[ProjectLayer], attribution: Sequence[str], language: str
+) -> ET.Element:
+    """The layouts; none where there is no heat, which they show, or nothing at all."""
+    bounds = _whole(layers)
+    theme = next((name for name in ("heat", "solar") if any(o.group == name for o in layers)), None)
+    if bounds is None or theme is None:
+        return ET.Element("Layouts")
+    shown = [one for one in layers if one.group in ("", theme) and one.geometry != "none"
+             and _in_theme(one)]  # fmt: skip
+    legend = [(one.key, _name(one, language)) for one in shown]
+    sheet = Sheet(word(theme, language), legend, bounds, " · ".join(attribution))
+    places = next((one for one in layers if one.layer == "places"), None)
+    atlas = (places.key, _name(places, language), places.source) if places else None
+    return layouts(sheet, atlas, language)

@@ -7,28 +7,41 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
+from odc.geo import Geometry
+from odc.geo.xr import rasterize
 
-from heliopolis.report.figures import heat_map, month_plot, roof_map
+from heliopolis.report.asked import asked
+from heliopolis.report.figures import heat_map, roof_map
 from heliopolis.report.html import Content, Picture, Section, Table
-from heliopolis.report.words import number, say
-from heliopolis.variables import layer_fields, variables
+from heliopolis.report.plots import (
+    cost_plot,
+    month_plot,
+    places_plot,
+    season_plot,
+    temperature_histogram,
+    yield_histogram,
+)
+from heliopolis.report.quality import cost, glossary, limits, scenes, sources
+from heliopolis.report.tables import cell, columns
+from heliopolis.report.words import known, number, say
+from heliopolis.variables import layer_fields
 
 _TOP = 10
-_DASH = "\N{EN DASH}"
 _USES = ("pv", "pv_and_green", "green_roof", "cool_roof", "none")
 
 
 def sections(content: Content) -> Iterator[Section]:
     """Chapters in reading order; some may be empty."""
+    yield asked(content)
     yield _found(content)
     yield _heat(content)
     yield _places(content)
     yield _solar(content)
-    yield _scenes(content)
-    yield _limits(content)
-    yield _sources(content)
-    yield _glossary(content)
+    yield scenes(content)
+    yield limits(content)
+    yield sources(content)
+    yield cost(content)
+    yield glossary(content)
 
 
 def _found(content: Content) -> Section:
@@ -108,25 +121,6 @@ def _joint_lines(content: Content) -> Iterator[str]:
     yield say("both_found", language, n=number(inside, language), m=number(both, language))
 
 
-def _columns(
-    table: pd.DataFrame, layer: str, language: str, digits: dict[str, int | None]
-) -> tuple[list[str], list[list[str]], frozenset[int]]:
-    """Head, rows and numeric columns of some declared fields; digits None for text."""
-    head = [layer_fields(layer)[name].alias(language) for name in digits]
-    rows = [
-        [_cell(record[name], language, places) for name, places in digits.items()]
-        for record in table.to_dict("records")
-    ]
-    numeric = frozenset(i for i, places in enumerate(digits.values()) if places is not None)
-    return head, rows, numeric
-
-
-def _cell(value: Any, language: str, digits: int | None) -> str:
-    if digits is not None:
-        return number(None if pd.isna(value) else float(value), language, digits)
-    return _DASH if value is None or pd.isna(value) else str(value)
-
-
 def _heat(content: Content) -> Section:
     language, zones = content.language, content.hot_zones
     figures: list[Picture] = []
@@ -135,6 +129,7 @@ def _heat(content: Content) -> Section:
         shown = zones if zones is not None else content.area.iloc[:0]
         picture = heat_map(content.lst["lst_median_c"], shown, content.area, language)
         figures.append(Picture(say("map_heat", language), picture))
+        figures += _heat_plots(content)
     if zones is not None and len(zones):
         digits: dict[str, int | None] = {
             "rank": 0,
@@ -142,21 +137,37 @@ def _heat(content: Content) -> Section:
             "area_m2": 0,
             "lst_mean_c": 1,
             "anomaly_mean_c": 1,
-            "anomaly_sd_c": 2,
             "confidence": 0,
             "persistence": 2,
             "plantable_m2": 0,
         }
         top = zones.sort_values("rank").head(_TOP)
-        head, rows, numeric = _columns(top, "hot_zones", language, digits)
+        head, rows, numeric = columns(top, "hot_zones", language, digits)
         note = say("uncertainty_of_table", language)
         tables.append(Table(head, rows, say("top_zones", language), note, numeric))
     return Section("heat", say("heat", language), (), (), tuple(figures), tuple(tables))
 
 
+def _heat_plots(content: Content) -> Iterator[Picture]:
+    """How temperature is spread over the area, and how it went over the season."""
+    language, lst, zones = content.language, content.lst, content.hot_zones
+    if lst is None or not np.isfinite(lst["lst_median_c"].to_numpy()).any():
+        return
+    median, inside = lst["lst_median_c"], None
+    if zones is not None and len(zones):
+        shape = Geometry(zones.geometry.union_all(), zones.crs.to_wkt())
+        grid = median.odc.geobox
+        inside = rasterize(shape.to_crs(grid.crs), grid).to_numpy().astype(bool)
+    picture = temperature_histogram(median.to_numpy(), inside, language)
+    yield Picture(say("plot_histogram", language), picture)
+    season = (content.run.get("heat") or {}).get("season") or []
+    if season:
+        yield Picture(say("plot_season", language), season_plot(season, language))
+
+
 def _places(content: Content) -> Section:
     language, places = content.language, content.places
-    tables = []
+    tables, figures = [], []
     if places is not None and len(places):
         digits: dict[str, int | None] = {
             "rank_in_kind": 0,
@@ -169,23 +180,50 @@ def _places(content: Content) -> Section:
         }
         for kind, group in places.groupby("kind", dropna=False, sort=True):
             top = group.sort_values("rank_in_kind").head(_TOP)
-            head, rows, numeric = _columns(top, "places", language, digits)
-            title = f"{_cell(kind, language, None)} ({number(len(group), language)})"
-            tables.append(Table(head, rows, title, "", numeric))
-    return Section("places", say("places", language), tables=tuple(tables))
+            head, rows, numeric = columns(top, "places", language, digits)
+            called = known(f"kind_{kind}", language) or cell(kind, language, None)
+            title = f"{called} ({number(len(group), language)})"
+            note = say("uncertainty_of_table", language)
+            tables.append(Table(head, rows, title, note, numeric))
+            measured = group[group["anomaly_mean_c"].notna()]
+            if len(measured) > 2:
+                caption = say("plot_places", language, kind=called)
+                figures.append(Picture(caption, places_plot(measured, language)))
+    return Section("places", say("places", language), (), (), tuple(figures), tuple(tables))
 
 
 def _solar(content: Content) -> Section:
     language, table = content.language, content.buildings
     if table is None:
         return Section("solar", say("solar", language))
-    figures = [Picture(say("map_roofs", language), roof_map(table, content.area, language))]
+    figures = [
+        Picture(say("map_roofs", language), roof_map(table, content.area, language)),
+        *_roof_plots(content, table),
+    ]
+    tables = [_top_roofs(table, language), _uses(table, language), _grades(table, language)]
+    return Section("solar", say("solar", language), (), (), tuple(figures), tuple(tables))
+
+
+def _roof_plots(content: Content, table: gpd.GeoDataFrame) -> Iterator[Picture]:
+    """Yield by roof and by month, and the curve of cost and gain."""
+    language = content.language
+    if (table["specific_yield_kwh_kwp"].notna() & (table["capacity_kwp"] > 0)).any():
+        yield Picture(say("plot_yields", language), yield_histogram(table, language))
     months = [f"energy_kwh_month_{month:02d}" for month in range(1, 13)]
     if table[months].notna().any().any():
         energy = [float(table[name].sum()) / 1e3 for name in months]
-        figures.append(Picture(say("plot_months", language), month_plot(energy, language)))
-    tables = [_top_roofs(table, language), _uses(table, language), _grades(table, language)]
-    return Section("solar", say("solar", language), (), (), tuple(figures), tuple(tables))
+        yield Picture(say("plot_months", language), month_plot(energy, language))
+    if content.costs is not None:
+        bands = content.costs["bands"]
+        caption = say(
+            "plot_costs",
+            language,
+            country=bands[0].country,
+            year=bands[0].year,
+            source=bands[0].source,
+            life=bands[0].lifetime_years,
+        )
+        yield Picture(caption, cost_plot(content.costs["table"], language))
 
 
 def _top_roofs(table: gpd.GeoDataFrame, language: str) -> Table:
@@ -202,7 +240,7 @@ def _top_roofs(table: gpd.GeoDataFrame, language: str) -> Table:
     }
     known = table[table["energy_kwh_year_p50"].notna()]
     top = known.sort_values(["energy_kwh_year_p50", "building_id"], ascending=[False, True])
-    head, rows, numeric = _columns(top.head(_TOP), "buildings", language, digits)
+    head, rows, numeric = columns(top.head(_TOP), "buildings", language, digits)
     for row, use in zip(rows, top.head(_TOP)["best_use"], strict=True):
         row[-1] = say(f"use_{use}", language) if use in _USES else say("use_unknown", language)
     return Table(head, rows, say("top_roofs", language), "", numeric)
@@ -228,115 +266,3 @@ def _grades(table: gpd.GeoDataFrame, language: str) -> Table:
     head = [say("grade", language), say("count", language)]
     note = layer_fields("buildings")["quality"].meaning(language)
     return Table(head, rows, say("quality_of", language), note, frozenset({1}))
-
-
-def _scenes(content: Content) -> Section:
-    language, scenes = content.language, content.run["scenes"]
-    if not scenes:
-        return Section("scenes", say("scenes", language))
-    keys = ("scene", "sensor", "acquired", "baseline", "clear", "status")
-    rows = []
-    for one in sorted(scenes, key=lambda s: (s["role"] != "thermal", s["acquired"])):
-        clear = one.get("clear_share")
-        rows.append(
-            [
-                one["id"],
-                one["sensor"],
-                str(one["acquired"])[: 10 if one.get("time_estimated") else 16].replace("T", " "),
-                one.get("processing_baseline") or _DASH,
-                f"{number(100 * clear, language)} %" if clear is not None else _DASH,
-                say(one.get("reason") or "used", language),
-            ]
-        )
-    tables = [Table([say(key, language) for key in keys], rows, "", "", frozenset({4}))]
-    tables += _sharpening(scenes, language)
-    return Section("scenes", say("scenes", language), tables=tuple(tables))
-
-
-def _sharpening(scenes: list[dict[str, Any]], language: str) -> list[Table]:
-    known = [one for one in scenes if one.get("sharpening")]
-    if not known:
-        return []
-    keys = ("scene", "method", "skill", "effective", "residual")
-    rows = []
-    for one in known:
-        report = one["sharpening"]
-        rows.append(
-            [
-                one["id"],
-                str(report.get("method") or _DASH),
-                number(report.get("skill"), language, 2),
-                number(report.get("effective_resolution_m"), language),
-                number(report.get("mass_residual_k"), language, 3),
-            ]
-        )
-    head = [say(key, language) for key in keys]
-    note = say("sharpening_note", language)
-    return [Table(head, rows, say("sharpening", language), note, frozenset({2, 3, 4}))]
-
-
-def _limits(content: Content) -> Section:
-    language, keys = content.language, []
-    if content.hot_zones is not None:
-        keys += ["limit_lst", "limit_time", "limit_detail", "limit_metal"]
-    lines = [say(key, language) for key in keys]
-    if content.buildings is not None:
-        year = (content.run["config"].get("elevation") or {}).get("year")
-        lines.append(say("limit_energy", language))
-        lines.append(say("limit_survey", language, year=f" ({year})" if year else ""))
-    failed = sum(tile["status"] in ("failed", "missing") for tile in content.run["tiles"])
-    if failed:
-        lines.append(say("tiles_failed", language, n=number(failed, language)))
-    lines.append(say("limit_null", language))
-    return Section("limits", say("limits", language), bullets=tuple(lines))
-
-
-def _sources(content: Content) -> Section:
-    language, run = content.language, content.run
-    rows = [[one["source"], one["licence"], one["attribution"] or _DASH] for one in run["licences"]]
-    known = {one["attribution"] for one in run["licences"]}
-    rows += [
-        [say("given", language), _DASH, credit]
-        for credit in run["attribution"]
-        if credit not in known
-    ]
-    head = [say(key, language) for key in ("source", "licence", "credit")]
-    energy = run["energy"]
-    cost = say("cost_unknown", language)
-    if energy["energy_kwh"] is not None:
-        cost = say(
-            "cost_known",
-            language,
-            kwh=number(energy["energy_kwh"], language, 4),
-            cpu=number(energy["cpu_seconds"], language),
-            watt=number(energy["core_power_w"], language),
-            mb=number(energy["peak_memory_mb"], language),
-        )
-    tables = (Table(head, rows),) if rows else ()
-    line = f"{say('cost', language)}{' :' if language == 'fr' else ':'} {cost}"
-    return Section("sources", say("sources", language), (line,), tables=tables)
-
-
-def _glossary(content: Content) -> Section:
-    """Every field of the layers that the run made, folded."""
-    language = content.language
-    halves = {
-        "hot_zones": content.hot_zones,
-        "heat_cells": content.hot_zones,
-        "places": content.hot_zones,
-        "buildings": content.buildings,
-        "roof_planes": content.buildings,
-        "panels": content.buildings,
-        "lst.tif": content.lst,
-    }
-    head = [say(key, language) for key in ("field", "unit", "meaning")]
-    tables = []
-    for layer, present in halves.items():
-        if present is not None:
-            rows = [
-                [one.field, one.unit, one.meaning(language)]
-                for one in variables()
-                if one.layer == layer and (layer != "lst.tif" or one.field in present)
-            ]
-            tables.append(Table(head, rows, layer, folded=True))
-    return Section("glossary", say("glossary", language), tables=tuple(tables))

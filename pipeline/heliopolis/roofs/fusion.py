@@ -29,6 +29,8 @@ COVERED_SHARE = 0.9
 SEPARATE_SHARE = 0.1
 #: What sticks out of a footprint counts only if it is wider than twice this [m].
 EXTENSION_M = 2.0
+#: An extension this close to a footprint is one of it [m].
+_TOUCH_M = 0.05
 #: Two footprints are one when they share this much of both.
 DUPLICATE_SHARE = 0.9
 
@@ -88,14 +90,16 @@ def fuse(
     -------
     GeoDataFrame
         ``building_id``; ``source`` (cadastre, cnn, both); ``change`` (none, new, gone,
-        uncertain; NULL where no image tells); ``footprint_m2``; ``probability_mean``;
+        changed, where an extension touches the footprint, uncertain; NULL where no image
+        tells); ``footprint_m2``; ``probability_mean``;
         ``roof_share`` (share of the footprint above the threshold); ``image_share`` (share that
         the image covers), sorted by identifier.
     """
     crs = next((f.crs for f in (footprints, outlines) if f is not None), None)
-    raster = None if roof is None else _moved(roof, shift)
+    raster = None if roof is None else moved(roof, shift)
     known = _cadastre(footprints, raster, id_field, crs)
     found = _additions(outlines, known, raster, min_area_m2, shift, crs)
+    known = _with_changed(known, found)
     parts = [part for part in (known, found) if len(part)]
     made = pd.concat(parts, ignore_index=True) if parts else known
     made = made.sort_values("building_id", kind="stable", ignore_index=True)
@@ -114,7 +118,8 @@ def position_id(geometry: Any, prefix: str) -> str:
     return f"{prefix}-{east}-{north}".replace("--", "-m")
 
 
-def _moved(roof: RoofRaster, shift: Shift | None) -> RoofRaster:
+def moved(roof: RoofRaster, shift: Shift | None) -> RoofRaster:
+    """Raster with the image's content moved back onto the footprints."""
     if shift is None:
         return roof
     grid = roof.grid
@@ -135,7 +140,7 @@ def _cadastre(
     polygonal = table.geom_type.isin(["Polygon", "MultiPolygon"])
     table = table[polygonal & ~table.geometry.is_empty]
     table = _with_ids(_without_duplicates(table), "fp")
-    table = _measured(table, roof)
+    table = measured(table, roof)
     supported = table["roof_share"] >= SUPPORTED_SHARE
     judged = table["image_share"] >= COVERED_SHARE
     gone = judged & (table["roof_share"] <= GONE_SHARE) & (table["footprint_m2"] >= GONE_MIN_M2)
@@ -219,7 +224,7 @@ def _additions(
         geometry=[row[0] for row in rows],
         crs=crs,
     )
-    return _measured(_with_ids(_ordered(table), "cnn"), roof)
+    return measured(_with_ids(_ordered(table), "cnn"), roof)
 
 
 def _free_parts(shape: Any, taken: shapely.STRtree, min_area_m2: float) -> list[tuple[Any, str]]:
@@ -251,11 +256,25 @@ def _apart(rows: list[tuple[Any, str]], min_area_m2: float) -> list[tuple[Any, s
     return made
 
 
+def _with_changed(known: gpd.GeoDataFrame, found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Supported footprints that an extension seen in the image touches are changed."""
+    extensions = found[found["change"] == "uncertain"]
+    if known.empty or extensions.empty:
+        return known
+    near = shapely.STRtree(np.asarray(known.geometry.array)).query(
+        np.asarray(extensions.geometry.array), predicate="dwithin", distance=_TOUCH_M
+    )[1]
+    touched = np.zeros(len(known), bool)
+    touched[near] = True
+    change = known["change"].where(~(touched & (known["change"] == "none")), "changed")
+    return known.assign(change=change)
+
+
 def _polygons(shape: Any) -> list[Any]:
     return [p for p in shapely.get_parts(shape) if p.geom_type == "Polygon" and p.area > 0]
 
 
-def _measured(table: gpd.GeoDataFrame, roof: RoofRaster | None) -> gpd.GeoDataFrame:
+def measured(table: gpd.GeoDataFrame, roof: RoofRaster | None) -> gpd.GeoDataFrame:
     """Add area and, where there is an image, probability, roof share and image share."""
     table = table.assign(
         footprint_m2=table.area, probability_mean=np.nan, roof_share=np.nan, image_share=np.nan

@@ -22,12 +22,14 @@ from shapely import MultiPolygon, Polygon
 from skimage.measure import find_contours
 from skimage.segmentation import watershed
 
-from heliopolis.roofs.regularise import regularised
+from heliopolis.roofs.regularise import hausdorff_m, regularised
 
 #: Smallest core of a building when touching ones are parted [m2].
 _CORE_M2 = 6.0
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int32]
+#: Outline, line as found, mean probability, whether right angles were restored.
+_Row = tuple[Polygon, Polygon, float, bool]
 
 
 def outlines(
@@ -42,6 +44,33 @@ def outlines(
     regular: bool = True,
 ) -> gpd.GeoDataFrame:
     """Outlines of the buildings in a mosaic of roof probability.
+
+    See `outlines_and_originals`, which also gives the lines that they came from.
+    """
+    return outlines_and_originals(
+        probability,
+        grid,
+        threshold,
+        min_area_m2,
+        min_probability=min_probability,
+        neck_m=neck_m,
+        tolerance_m=tolerance_m,
+        regular=regular,
+    )[0]
+
+
+def outlines_and_originals(
+    probability: NDArray[Any],
+    grid: GeoBox,
+    threshold: float,
+    min_area_m2: float,
+    *,
+    min_probability: float = 0.0,
+    neck_m: float | None = 2.0,
+    tolerance_m: float = 0.5,
+    regular: bool = True,
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Outlines of the buildings in a mosaic of roof probability, and the lines as found.
 
     Parameters
     ----------
@@ -64,15 +93,18 @@ def outlines(
 
     Returns
     -------
-    GeoDataFrame
-        ``footprint_m2``, ``probability_mean``, ``regular`` (whether right angles were
-        restored), polygons with holes, valid, from north to south and west to east.
+    tuple of GeoDataFrame
+        Outlines: ``outline_id``, ``footprint_m2``, ``probability_mean``, ``regular`` (whether
+        right angles were restored), ``area_change`` (relative to the original) and
+        ``distance_m`` (bound of the Hausdorff distance to it), polygons with holes, valid, from
+        north to south and west to east. Originals: ``outline_id``, ``footprint_m2``, in the
+        same order.
     """
     chance = np.nan_to_num(np.asarray(probability, "float32"), nan=0.0)
     labels = label_buildings(chance >= threshold, abs(grid.resolution.x), neck_m)
     boxes = ndimage.find_objects(labels)
     mean = ndimage.mean(chance, labels, np.arange(1, len(boxes) + 1)) if boxes else []
-    rows: list[tuple[Polygon, float, bool]] = []
+    rows: list[_Row] = []
     for number, box in enumerate(boxes, start=1):
         if box is None or mean[number - 1] < min_probability:
             continue
@@ -81,8 +113,8 @@ def outlines(
                 continue
             raw = _without_small_holes(raw, min_area_m2)
             shape, is_regular = regularised(raw, tolerance_m) if regular else (raw, False)
-            rows.append((shape, float(mean[number - 1]), is_regular))
-    return _table(rows, grid)
+            rows.append((shape, raw, float(mean[number - 1]), is_regular))
+    return _tables(rows, grid)
 
 
 def label_buildings(roof: NDArray[np.bool_], gsd_m: float, neck_m: float | None) -> Labels:
@@ -165,20 +197,24 @@ def _without_small_holes(shape: Polygon, min_area_m2: float) -> Polygon:
     return Polygon(shape.exterior, holes)
 
 
-def _table(rows: list[tuple[Polygon, float, bool]], grid: GeoBox) -> gpd.GeoDataFrame:
-    def place(row: tuple[Polygon, float, bool]) -> tuple[float, float]:
+def _tables(rows: list[_Row], grid: GeoBox) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    def place(row: _Row) -> tuple[float, float]:
         west, _, _, north = row[0].bounds
         return (-math.floor(north * 10) / 10, math.floor(west * 10) / 10)
 
     rows = sorted(rows, key=place)
     crs = str(grid.crs) if grid.crs is not None else None
-    shapes = gpd.GeoSeries([row[0] for row in rows], crs=crs)
-    return gpd.GeoDataFrame(
-        {
-            "footprint_m2": shapes.area.to_numpy("float64"),
-            "probability_mean": np.array([row[1] for row in rows], "float64"),
-            "regular": np.array([row[2] for row in rows], bool),
-        },
-        geometry=shapes,
-        crs=crs,
-    )
+    shapes, originals = (gpd.GeoSeries([row[k] for row in rows], crs=crs) for k in (0, 1))
+    area, before = (s.area.to_numpy("float64") for s in (shapes, originals))
+    number = np.arange(1, len(rows) + 1)
+    columns = {
+        "outline_id": number,
+        "footprint_m2": area,
+        "probability_mean": np.array([row[2] for row in rows], "float64"),
+        "regular": np.array([row[3] for row in rows], bool),
+        "area_change": area / before - 1,
+        "distance_m": np.array([hausdorff_m(row[0], row[1]) for row in rows], "float64"),
+    }
+    made = gpd.GeoDataFrame(columns, geometry=shapes, crs=crs)
+    raw = {"outline_id": number, "footprint_m2": before}
+    return made, gpd.GeoDataFrame(raw, geometry=originals, crs=crs)

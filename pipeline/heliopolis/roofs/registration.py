@@ -89,6 +89,43 @@ def estimate_shift(
     return _peak(near / np.sqrt(np.sum(roof**2) * np.sum(ground**2) + 1e-12), cell, reach)
 
 
+def estimate_block_shifts(
+    footprints: gpd.GeoDataFrame,
+    probability: NDArray[Any],
+    grid: GeoBox,
+    *,
+    block_m: float = 250.0,
+) -> gpd.GeoDataFrame:
+    """Shift of the image against the footprints in each block of the mosaic.
+
+    Returns
+    -------
+    GeoDataFrame
+        ``image_shift_x_m``, ``image_shift_y_m``, ``correlation`` of each block on a lattice of
+        ``block_m`` from the mosaic's upper-left corner; NaN where `estimate_shift` finds none.
+    """
+    side = max(1, round(block_m / abs(grid.resolution.x)))
+    rows: list[tuple[float, float, float]] = []
+    shapes = []
+    for top in range(0, grid.height, side):
+        for left in range(0, grid.width, side):
+            window = (
+                slice(top, min(top + side, grid.height)),
+                slice(left, min(left + side, grid.width)),
+            )
+            part = grid[window]
+            found = estimate_shift(footprints, probability[window], part)
+            values = (np.nan, np.nan, np.nan)
+            if found is not None:
+                values = (found.x_m, found.y_m, found.correlation)
+            rows.append(values)
+            shapes.append(part.extent.geom)
+    table = np.array(rows, "float64").reshape(-1, 3)
+    names = ("image_shift_x_m", "image_shift_y_m", "correlation")
+    columns = {name: table[:, k] for k, name in enumerate(names)}
+    return gpd.GeoDataFrame(columns, geometry=shapes, crs=footprints.crs)
+
+
 def _peak(near: NDArray[Any], cell_m: float, reach: int) -> Shift | None:
     row, column = np.unravel_index(int(near.argmax()), near.shape)
     best = float(near[row, column])

@@ -6,12 +6,16 @@ import itertools
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from shapely import Polygon, affinity, hausdorff_distance
+from scipy.spatial import cKDTree
+from shapely import Polygon
 
 #: Bounds that a regularised outline keeps against the line it came from.
 MAX_AREA_CHANGE = 0.05
 MAX_DISTANCE_M = 1.25
+#: Longest step along a line between the points at which distances are measured [m].
+STEP_M = 0.25
 #: An edge this close to the dominant direction, or square to it, is turned onto it [deg].
 _SNAP_DEG = 22.5
 
@@ -35,17 +39,23 @@ def regularised(raw: Polygon, tolerance_m: float) -> tuple[Polygon, bool]:
         distance within 1.25 m of ``raw`` in either case; else ``raw`` itself.
     """
     simple = raw.simplify(tolerance_m)
-    if not isinstance(simple, Polygon) or not _is_true_to(simple, raw):
+    if not isinstance(simple, Polygon) or simple.is_empty:
         return raw, False
-    angle = dominant_direction(np.asarray(simple.exterior.coords))
-    centre = (simple.centroid.x, simple.centroid.y)
-    turned = affinity.rotate(simple, -angle, origin=centre)
-    shell = _square(np.asarray(turned.exterior.coords))
-    holes = [_square(np.asarray(ring.coords)) for ring in turned.interiors]
-    if shell is None or any(hole is None for hole in holes):
-        return simple, False
-    made = affinity.rotate(Polygon(shell, [h for h in holes if h is not None]), angle, centre)
-    return (made, True) if _is_true_to(made, raw) else (simple, False)
+    made = _squared(simple)
+    if made is not None and _is_true_to(made, raw):
+        return made, True
+    return (simple if _is_true_to(simple, raw) else raw), False
+
+
+def _squared(simple: Polygon) -> Polygon | None:
+    """Polygon with its edges on the dominant direction; None where corners do not close."""
+    rings = [np.asarray(ring.coords) for ring in (simple.exterior, *simple.interiors)]
+    angle = np.deg2rad(dominant_direction(rings[0]))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = rings[0][0]
+    squared = [_square((ring - centre) @ turn) for ring in rings]
+    back = [ring @ turn.T + centre for ring in squared if ring is not None]
+    return Polygon(back[0], back[1:]) if len(back) == len(rings) else None
 
 
 def _is_true_to(shape: Polygon, raw: Polygon) -> bool:
@@ -55,16 +65,39 @@ def _is_true_to(shape: Polygon, raw: Polygon) -> bool:
         and shape.is_valid
         and len(shape.interiors) == len(raw.interiors)
         and abs(shape.area - raw.area) <= MAX_AREA_CHANGE * raw.area
-        and hausdorff_distance(shape, raw, densify=0.1) <= MAX_DISTANCE_M
+        and hausdorff_m(shape, raw) <= MAX_DISTANCE_M
     )
+
+
+def hausdorff_m(one: Polygon, other: Polygon) -> float:
+    """Upper bound of the Hausdorff distance of two boundaries [m].
+
+    The distance of their points, no further than `STEP_M` apart, to the nearest of the other's
+    is no less than that to its line; distances change no faster than one goes along a line, so
+    that half a step is all that can be missed between two points; it is added.
+
+    >>> from shapely import box
+    >>> hausdorff_m(box(0, 0, 4, 4), box(0, 0, 4, 5))
+    1.125
+    """
+    points = [
+        shapely.get_coordinates(shapely.segmentize(shape.boundary, STEP_M))
+        for shape in (one, other)
+    ]
+    far = [
+        cKDTree(target, balanced_tree=False, compact_nodes=False).query(line)[0].max()
+        for line, target in zip(points, points[::-1], strict=True)
+    ]
+    return float(max(far)) + STEP_M / 2
 
 
 def dominant_direction(ring: Points) -> float:
     """Direction of the edges, modulo 90 degrees, as their length-weighted circular mean [deg].
 
     >>> import numpy as np
-    >>> float(dominant_direction(np.array([[0, 0], [10, 0], [10, 4], [0, 4], [0, 0.0]])))
-    0.0
+    >>> ring = np.array([[0, 0], [10, 0], [10, 4], [0, 4], [0, 0.0]])
+    >>> bool(abs(dominant_direction(ring)) < 1e-9)
+    True
     """
     edge = np.diff(ring, axis=0)
     length = np.hypot(edge[:, 0], edge[:, 1])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas as gpd
+import numpy as np
+import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
@@ -14,6 +17,7 @@ from heliopolis.simulate.cadastre import write_footprints
 from heliopolis.simulate.city import City
 from heliopolis.simulate.lidar import write_lidar
 from heliopolis.simulate.render import Look, render
+from heliopolis.simulate.streets import KIND
 from heliopolis.simulate.truth import write_truth
 from heliopolis.simulate.weather import write_weather
 
@@ -47,6 +51,16 @@ def write_places(city: City, path: Path) -> Path:
     return write_layers(path, {"places": city.places})
 
 
+def write_roads(city: City, path: Path) -> Path:
+    """Write the middle lines of the streets of the town, layer ``roads``."""
+    lines = np.asarray(shapely.linestrings(city.streets.lanes))
+    town = shapely.union_all(city.streets.polygons(city.streets.kind != KIND["rural"]))
+    inside = shapely.distance(lines, town) < 10.0
+    return write_layers(
+        path, {"roads": gpd.GeoDataFrame(geometry=lines[inside], crs=city.spec.crs)}
+    )
+
+
 def write_boundary(city: City, path: Path) -> Path:
     """Write the extent, layer ``boundary``."""
     return write_layers(path, {"boundary": city.boundary})
@@ -56,12 +70,13 @@ def write_aerial(city: City, out_dir: Path) -> Path:
     """Write everything that does not come from a satellite, and its truth apart.
 
     Files: ``imagery/ortho.tif``, ``elevation/points.laz``, ``cadastre/footprints.gpkg``,
-    ``places.gpkg``, ``boundary.gpkg``, ``weather.csv`` and ``truth/``.
+    ``places.gpkg``, ``roads.gpkg``, ``boundary.gpkg``, ``weather.csv`` and ``truth/``.
     """
     write_orthophoto(city, out_dir / "imagery" / "ortho.tif")
     write_lidar(city, out_dir / "elevation" / "points.laz")
     write_footprints(city, out_dir / "cadastre" / "footprints.gpkg", city.spec.seed)
     write_places(city, out_dir / "places.gpkg")
+    write_roads(city, out_dir / "roads.gpkg")
     write_boundary(city, out_dir / "boundary.gpkg")
     write_weather(city, out_dir / "weather.csv")
     write_truth(city, out_dir / "truth")

@@ -14,12 +14,12 @@ from heliopolis.io.vector import write_layers
 from heliopolis.simulate.city import City
 from heliopolis.simulate.materials import MATERIALS
 
-#: Cells of the true surface and of the true land cover [m].
-SURFACE_M, LANDCOVER_M = 0.5, 10.0
+#: Cells of the true surface, of the true land cover and of the heights of the whole city [m].
+SURFACE_M, LANDCOVER_M, HEIGHTS_M = 0.5, 10.0, 4.0
 
 
 def write_truth(city: City, out_dir: Path) -> Path:
-    """Write ``truth.gpkg``, ``dsm_truth.tif`` and ``landcover.tif``.
+    """Write ``truth.gpkg``, ``dsm_truth.tif``, ``landcover.tif`` and ``heights.tif``.
 
     ``truth.gpkg`` has the layers ``buildings``, ``roof_planes``, ``obstacles`` and
     ``existing_pv`` of everything that touches the core; ``in_core`` says which buildings lie in
@@ -42,6 +42,7 @@ def write_truth(city: City, out_dir: Path) -> Path:
     write_layers(out_dir / "truth.gpkg", layers)
     _write_surface(city, out_dir / "dsm_truth.tif")
     _write_landcover(city, out_dir / "landcover.tif")
+    _write_heights(city, out_dir / "heights.tif")
     return out_dir
 
 
@@ -54,6 +55,20 @@ def _write_surface(city: City, path: Path) -> None:
     }
     for band in bands.values():
         band.attrs = {"units": "m"}
+    write_cog(path, bands, tags={"simulated": "yes"})
+
+
+def _write_heights(city: City, path: Path) -> None:
+    """Heights of the whole extent, as a surface model of all of it would tell them."""
+    grid = GeoBox.from_bbox(city.bounds, city.spec.crs, resolution=HEIGHTS_M)
+    dsm, bare = city.surface(grid), city.surface(grid, trees=False)
+    bands = {
+        "dsm_m": wrap_xr(dsm, grid),
+        "dtm_m": wrap_xr(city.terrain(grid), grid),
+        "tree": wrap_xr((dsm > bare + 1.0).astype("float32"), grid),
+    }
+    for name, band in bands.items():
+        band.attrs = {"units": "1" if name == "tree" else "m"}
     write_cog(path, bands, tags={"simulated": "yes"})
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pvlib
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
-Transposition = Literal["perez", "hay-davies"]
+Transposition = Literal["perez", "hay-davies", "muneer"]
 
 #: Zenith angle beyond which beam on the horizontal is not turned into beam on the normal [deg].
 _LAST_BEAM_ZENITH_DEG = 88.0
@@ -29,6 +29,9 @@ _PEREZ = np.array(
         [0.678, -0.327, -0.250, 0.156, -1.377, 0.251],
     ]
 )
+
+#: Shape of an overcast sky, and of the sky before a surface in the shade (Muneer 1990).
+_SHADED_SHAPE = 0.25227
 
 #: A diffuse irradiance this close to that of Erbs [W m-2] in this share of the hours is its own.
 _ERBS_TOLERANCE, _ERBS_SHARE = 4.0, 0.9
@@ -97,6 +100,35 @@ def brightness(
     if model == "perez":
         return perez_brightness(dni, dhi, zenith_deg, extra)
     return np.where(zenith_deg < 90.0, np.clip(dni / extra, 0.0, 1.0), 0.0), np.zeros_like(dhi)
+
+
+def muneer_shares(tilt_deg: FloatArray, beam_share: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Share of the diffuse sky on planes that the sun lights, and on those that it does not.
+
+    Parameters
+    ----------
+    tilt_deg
+        Tilt of the planes [deg], dims (plane, 1).
+    beam_share
+        Beam over extraterrestrial irradiance, dims (time,).
+
+    Returns
+    -------
+    lit, shaded
+        dims (plane, time) and (plane, 1), of the sky without its circumsolar light, and of the
+        whole sky.
+
+    References
+    ----------
+    Muneer (1990), doi:10.1177/014362449001100401, with the coefficients for Europe, as Suri and
+    Hofierka (2004), doi:10.1111/j.1467-9671.2004.00174.x, and PVGIS use it.
+    """
+    tilt = np.radians(tilt_deg)
+    even = np.cos(tilt / 2) ** 2
+    bend = np.sin(tilt) - tilt * np.cos(tilt) - np.pi * np.sin(tilt / 2) ** 2
+    shape = 0.00263 - 0.712 * beam_share - 0.6883 * beam_share**2
+    shape = np.where(beam_share > 0, shape, _SHADED_SHAPE)[None, :]
+    return even + shape * bend, even + _SHADED_SHAPE * bend
 
 
 def perez_brightness(

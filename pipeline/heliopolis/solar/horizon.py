@@ -1,29 +1,35 @@
 """Horizon of every cell of a surface model: what stands between it and the low sun.
 
 A line of sight leaves the centre of a cell and is followed from one row (or column) of cells to
-the next; between the two cells that it crosses there, the height is interpolated. Blocks of
-cells whose highest cell cannot lift the horizon any more are skipped as a whole, which changes
-the time that it takes and not the answer.
+the next; between the two cells that it crosses there, the height is interpolated. The first
+`NEAR_CELLS` are looked at one by one. Beyond them, lines one cell apart are shared by the cells
+within half a cell of them, and the horizon is the tangent to the convex hull of what lies ahead:
+the time for a cell and direction depends neither on the distance nor on the size of the surface.
 
-References: the walk over grid crossings is that of Franklin and Ray (1994), "Higher isn't
-necessarily better: visibility algorithms and experiments"; the use of horizons for the shading
-of terrain is that of Dozier and Frew (1990), doi:10.1109/36.58986.
+References: Franklin and Ray (1994), "Higher isn't necessarily better: visibility algorithms and
+experiments", for the walk over grid crossings; Dozier, Bruno and Downey (1981),
+doi:10.1016/0098-3004(81)90026-1, for the hulls; Dozier and Frew (1990), doi:10.1109/36.58986,
+for the use of horizons in the shading of terrain.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+
+from heliopolis.solar.sight_lines import VOID, far_tangents, near_tangents, transposed
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
-#: Cells along the sides of the two sizes of blocks that can be skipped as a whole.
-_SMALL, _LARGE = 8, 32
-#: Stands for "no surface here"; lower than any place on Earth [m].
-_VOID = -20000.0
+#: Columns of cells ahead that are looked at one by one on the line of each cell itself.
+NEAR_CELLS = 64
+#: Fall of the Earth under a line of sight over the square of the distance [1/m], with the share
+#: of 0.13 that refraction takes back on average.
+ROUND_EARTH = (1.0 - 0.13) / (2.0 * 6_371_000.0)
 
 
 def reach_m(max_relief_m: float, lowest_sun_deg: float) -> float:
@@ -52,6 +58,7 @@ def horizon(
     *,
     observers: FloatArray | None = None,
     where: FloatArray | None = None,
+    origin: tuple[int, int] = (0, 0),
 ) -> FloatArray:
     """Elevation angle of the horizon [deg].
 
@@ -72,6 +79,10 @@ def horizon(
         Heights of the points that look [m], dims (y, x); ``dsm`` by default.
     where
         True where the horizon is wanted, dims (y, x); everywhere by default.
+    origin
+        Row and column of the first cell in a larger grid of which ``dsm`` is a part; with it
+        the parts of a grid give what the whole gives, where their margins are at least
+        ``max_distance_m`` wide.
 
     Returns
     -------
@@ -84,7 +95,13 @@ def horizon(
         wanted &= where.astype(bool)
     out = np.full((directions, *dsm.shape), np.nan, dtype=np.float32)
     out[:, wanted] = horizon_of_cells(
-        dsm, resolution_m, wanted, directions, max_distance_m, observers=observers
+        dsm,
+        resolution_m,
+        wanted,
+        directions,
+        max_distance_m,
+        observers=observers,
+        origin=origin,
     )
     return out
 
@@ -97,99 +114,74 @@ def horizon_of_cells(
     max_distance_m: float | None = None,
     *,
     observers: FloatArray | None = None,
+    origin: tuple[int, int] = (0, 0),
+    min_distance_m: float = 0.0,
+    drop: float = 0.0,
 ) -> FloatArray:
-    """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell)."""
+    """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell).
+
+    What is nearer than ``min_distance_m`` is left out; ``drop`` is the fall of the Earth under
+    the sight over the square of the distance [1/m], see `ROUND_EARTH`.
+    """
     if dsm.ndim != 2 or not resolution_m > 0 or directions < 1:
         raise ValueError("dsm must be two-dimensional, resolution_m and directions positive")
-    heights = np.where(np.isfinite(dsm), dsm, _VOID).astype(np.float32)
+    heights = np.where(np.isfinite(dsm), dsm, VOID).astype(np.float32)
     eyes = heights if observers is None else observers.astype(np.float32)
-    rows, cols = np.nonzero(where)
+    eyes = np.where(where, eyes, np.float32(np.nan))
     limit = math.hypot(*dsm.shape) * resolution_m if max_distance_m is None else max_distance_m
-    small, large = _block_maxima(heights, _SMALL), _block_maxima(heights, _LARGE)
-    out = np.empty((directions, rows.size), dtype=np.float32)
-    for k in range(directions):
-        row_step, col_step, stride = _line(k * 360.0 / directions)
-        steps = int(limit / (stride * resolution_m) + 1e-6)
-        near = _forward(small, row_step, col_step)
-        far = _forward(large, row_step, col_step)
-        tangents = _march(
-            heights, near, far, eyes, rows, cols, row_step, col_step, stride * resolution_m, steps
-        )
-        out[k] = np.degrees(np.arctan(tangents))
+    wanted = np.flatnonzero(where)
+    out = np.empty((directions, wanted.size), dtype=np.float32)
+    for view, bands in _views(dsm.shape, directions, origin):
+        turned, lookers = view.turn(heights), view.turn(eyes)
+        tangents = np.empty(turned.shape, dtype=np.float32)
+        for k, drift, shift in bands:
+            stride = math.hypot(1.0, drift) * resolution_m
+            steps = min(int(limit / stride + 1e-6), turned.shape[1] - 1)
+            first = math.ceil(min_distance_m / stride) if min_distance_m > 0 else NEAR_CELLS + 1
+            near = 0 if min_distance_m > 0 else min(steps, NEAR_CELLS)
+            near_tangents(turned, lookers, drift, stride, near, drop, tangents)
+            if steps >= first:
+                far_tangents(turned, lookers, drift, shift, stride, first, steps, drop, tangents)
+            out[k] = np.degrees(np.arctan(view.back(tangents).ravel().take(wanted)))
     return out
 
 
-def _line(azimuth_deg: float) -> tuple[float, float, float]:
-    """Row and column step, one of them +-1, and the length of the step [cells]."""
+@dataclass(frozen=True)
+class _View:
+    """A way to turn a raster so that the sight runs along its rows."""
+
+    upright: bool
+    reverse: bool
+
+    def turn(self, raster: FloatArray) -> FloatArray:
+        turned = transposed(raster) if self.upright else raster
+        return np.ascontiguousarray(turned[:, ::-1] if self.reverse else turned)
+
+    def back(self, turned: FloatArray) -> FloatArray:
+        raster = turned[:, ::-1] if self.reverse else turned
+        return transposed(np.ascontiguousarray(raster)) if self.upright else raster
+
+
+def _views(
+    shape: tuple[int, ...], directions: int, origin: tuple[int, int]
+) -> Iterator[tuple[_View, list[tuple[int, float, float]]]]:
+    """Each way to turn the raster with its bands: number, drift, place of the lines."""
+    found: dict[_View, list[tuple[int, float, float]]] = {}
+    for k in range(directions):
+        down, right = _line(k * 360.0 / directions)
+        upright = abs(down) == 1.0
+        along, drift = (down, right) if upright else (right, down)
+        view = _View(upright, along < 0)
+        (row, col), length = (origin[::-1], shape[0]) if upright else (origin, shape[1])
+        start = -(col + length - 1) if view.reverse else col
+        # Off the middle, so that no cell lies half way between two lines.
+        found.setdefault(view, []).append((k, drift, (row - start * drift + 1e-7) % 1.0))
+    yield from found.items()
+
+
+def _line(azimuth_deg: float) -> tuple[float, float]:
+    """Row and column step of a line of sight, one of them +-1."""
     north, east = math.cos(math.radians(azimuth_deg)), math.sin(math.radians(azimuth_deg))
     larger = max(abs(north), abs(east))
-    row_step, col_step = -north / larger, east / larger
-    snap = [round(v) if abs(v - round(v)) < 1e-9 else v for v in (row_step, col_step)]
-    return float(snap[0]), float(snap[1]), math.hypot(*snap)
-
-
-def _block_maxima(heights: FloatArray, size: int) -> FloatArray:
-    """Highest cell of each block of ``size`` x ``size`` cells."""
-    rows, cols = (-(-n // size) for n in heights.shape)
-    pad = ((0, rows * size - heights.shape[0]), (0, cols * size - heights.shape[1]))
-    padded = np.pad(heights, pad, constant_values=_VOID)
-    return np.asarray(padded.reshape(rows, size, cols, size).max(axis=(1, 3)))
-
-
-def _forward(blocks: FloatArray, row_step: float, col_step: float) -> FloatArray:
-    """Maximum over a block and its three neighbours on the side that a line runs to."""
-    out = blocks.copy()
-    rows = slice(0, -1), slice(1, None)
-    here, there = rows if row_step > 0 else rows[::-1]
-    out[here] = np.maximum(out[here], blocks[there])
-    wide = out.copy()
-    here, there = rows if col_step > 0 else rows[::-1]
-    wide[:, here] = np.maximum(wide[:, here], out[:, there])
-    return wide
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _march(  # type: ignore[no-untyped-def]  # pragma: no cover
-    heights, near, far, eyes, rows, cols, row_step, col_step, stride_m, steps
-):
-    """Tangent of the horizon of the cells at ``rows``, ``cols`` in one direction."""
-    height, width = heights.shape
-    out = np.zeros(rows.size, dtype=np.float32)
-    by_row = abs(row_step) == 1.0
-    for i in prange(rows.size):
-        z = eyes[rows[i], cols[i]]
-        best = 0.0
-        j = 1
-        while j <= steps:
-            y = rows[i] + j * row_step
-            x = cols[i] + j * col_step
-            if y < 0 or x < 0 or y > height - 1 or x > width - 1:
-                break
-            y0 = math.floor(y + 1e-9)
-            x0 = math.floor(x + 1e-9)
-            # The cell from which a whole block of steps, neighbours included, runs forward.
-            yb = y0 if row_step >= 0 else math.ceil(y - 1e-9)
-            xb = x0 if col_step >= 0 else math.ceil(x - 1e-9)
-            distance = j * stride_m
-            if far[yb // _LARGE, xb // _LARGE] - z <= best * distance:
-                j += _LARGE - 2
-                continue
-            if near[yb // _SMALL, xb // _SMALL] - z <= best * distance:
-                j += _SMALL - 2
-                continue
-            if by_row:
-                part = x - x0
-                other = heights[y0, x0 + 1] if part > 1e-6 else heights[y0, x0]
-            else:
-                part = y - y0
-                other = heights[y0 + 1, x0] if part > 1e-6 else heights[y0, x0]
-            first = heights[y0, x0]
-            if first <= _VOID or other <= _VOID:
-                level = max(first, other)
-            else:
-                level = first + part * (other - first)
-            if level - z > best * distance:
-                best = (level - z) / distance
-            j += 1
-        out[i] = best
-    return out
+    snap = [round(v) if abs(v - round(v)) < 1e-9 else v for v in (-north / larger, east / larger)]
+    return float(snap[0]), float(snap[1])

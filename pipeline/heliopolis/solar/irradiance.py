@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from heliopolis.solar.diffuse import muneer_shares
 from heliopolis.solar.sky import Sky, sky_view
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
@@ -42,7 +43,10 @@ class Shading:
 
 @dataclass(frozen=True)
 class PlaneIrradiance:
-    """Irradiance in the plane [W m-2], dims (plane, time); beam includes circumsolar light."""
+    """Irradiance in the plane [W m-2], dims (plane, time).
+
+    Circumsolar light is part of ``beam``; what obstacles reflect, of ``ground``.
+    """
 
     beam: FloatArray
     sky: FloatArray
@@ -78,8 +82,11 @@ def transpose(
     shading: Shading | None = None,
     transmissivity: FloatArray | None = None,
     albedo: float = 0.2,
+    *,
+    shade_diffuse: bool = True,
+    facade_albedo: float = 0.0,
 ) -> PlaneIrradiance:
-    """Irradiance on planes after Perez et al. (1990), shaded.
+    """Irradiance on planes, shaded, by the sky's own model of diffuse light.
 
     Parameters
     ----------
@@ -93,6 +100,12 @@ def transpose(
         Share of light that trees let pass at each time, dims (time,); 0 by default.
     albedo
         Reflectance of the ground.
+    shade_diffuse
+        Whether obstacles hide the even sky and the band along the horizon too. Without, they
+        hide beam and circumsolar light alone, as the horizon of PVGIS does; they are then taken
+        to be far, so that the ground around lies in their shade with the plane.
+    facade_albedo
+        Reflectance of the obstacles that hide the sky; 0 leaves their light out.
 
     Notes
     -----
@@ -102,18 +115,44 @@ def transpose(
 
     References
     ----------
-    doi:10.1016/0038-092X(90)90055-H, equation 9.
+    doi:10.1016/0038-092X(90)90055-H, equation 9; `heliopolis.solar.diffuse` for the others.
     """
     cosine = cos_incidence(sky.zenith_deg, sky.azimuth_deg, tilt_deg, azimuth_deg)
     flat = ~np.isfinite(azimuth_deg)
     tilt = np.radians(np.where(flat, 0.0, tilt_deg))[:, None]
     lit, view, band = _seen(sky, azimuth_deg, shading, transmissivity)
+    ghi = sky.ghi[None, :]
+    if not shade_diffuse:
+        view, band = 1.0, 1.0
+        ghi = ghi - (1.0 - lit) * np.maximum(ghi - sky.dhi[None, :], 0.0)
     beam = sky.beam_normal[None, :] * np.maximum(cosine, 0.0) * lit
+    from_sky = _from_sky(sky, tilt, lit * (cosine > 0), view, band)
+    ground = ghi * albedo * 0.5 * (1.0 - np.cos(tilt))
+    hidden = 0.5 * (1.0 + np.cos(tilt)) * (1.0 - view)
+    facades = facade_albedo * facade_irradiance(sky, albedo)[None, :] * hidden
+    return PlaneIrradiance(beam, from_sky, ground + facades, cosine)
+
+
+def _from_sky(sky: Sky, tilt: FloatArray, lit: Any, view: Any, band: Any) -> FloatArray:
+    """Diffuse light but circumsolar [W m-2], dims (plane, time); ``tilt`` [rad]: (plane, 1)."""
+    if sky.transposition == "muneer":
+        sunny, shaded = muneer_shares(np.degrees(tilt), sky.circumsolar)
+        share = lit * (1.0 - sky.circumsolar) * sunny + (1.0 - lit) * shaded
+        return np.asarray(sky.dhi[None, :] * np.maximum(share, 0.0) * view)
     even = sky.isotropic[None, :] * 0.5 * (1.0 + np.cos(tilt)) * view
     bright = sky.dhi[None, :] * np.sin(tilt) * np.maximum(sky.brightening, 0.0)[None, :] * band
     dark = sky.dhi[None, :] * np.sin(tilt) * np.minimum(sky.brightening, 0.0)[None, :]
-    ground = sky.ghi[None, :] * albedo * 0.5 * (1.0 - np.cos(tilt))
-    return PlaneIrradiance(beam, np.maximum(even + bright + dark, 0.0), ground, cosine)
+    return np.asarray(np.maximum(even + bright + dark, 0.0))
+
+
+def facade_irradiance(sky: Sky, albedo: float) -> FloatArray:
+    """Irradiance on walls [W m-2], the mean over all directions that they face, dims (time,).
+
+    Beam falls on a wall with ``max(0, cos)`` of the difference in azimuth, whose mean is 1 / pi;
+    half of the sky and half of the ground lie before it.
+    """
+    beam = sky.dni * np.sin(np.radians(np.minimum(sky.zenith_deg, 90.0))) / math.pi
+    return np.asarray(beam + 0.5 * (sky.dhi + albedo * sky.ghi))
 
 
 def _seen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,35 @@ def annual_map(
     max_distance_m: float | None = None,
     albedo: float = 0.2,
 ) -> FloatArray:
-    """Irradiation of a mean year in the plane of each cell [kWh m-2].
+    """Irradiation of a mean year in the plane of each cell [kWh m-2], dims (y, x).
+
+    See `irradiation_maps`.
+    """
+    return irradiation_maps(
+        dsm,
+        resolution_m,
+        [sky],
+        directions=directions,
+        max_distance_m=max_distance_m,
+        albedo=albedo,
+    )[0]
+
+
+def by_month(sky: Sky) -> list[Sky]:
+    """The twelve months of a sky."""
+    return [sky.part(sky.month == m) for m in range(12)]
+
+
+def irradiation_maps(
+    dsm: FloatArray,
+    resolution_m: float,
+    skies: Sequence[Sky],
+    *,
+    directions: int = 36,
+    max_distance_m: float | None = None,
+    albedo: float = 0.2,
+) -> FloatArray:
+    """Irradiation in the plane of each cell under each sky, such as those of twelve months.
 
     Parameters
     ----------
@@ -95,7 +124,7 @@ def annual_map(
         Surface heights [m], dims (y, x), north up.
     resolution_m
         Side of a cell [m].
-    sky
+    skies
         Sun and sky of the site.
     directions, max_distance_m
         As in `heliopolis.solar.horizon.horizon`.
@@ -105,14 +134,49 @@ def annual_map(
     Returns
     -------
     array
-        float32, dims (y, x); NaN where there is no surface.
+        float32, dims (sky, y, x) [kWh m-2]; NaN where there is no surface.
 
     Notes
     -----
     The model of `heliopolis.solar.irradiance.transpose`, with the hours gathered into patches.
     """
     tilt, azimuth = slopes(dsm, resolution_m)
-    patches = sun_patches(sky)
+    wanted = np.isfinite(tilt) & np.isfinite(dsm)
+    out = np.full((len(skies), *dsm.shape), np.nan, dtype=np.float32)
+    angles_at_once = max(1, _CELLS_AT_ONCE // dsm.shape[1])
+    for top in range(0, dsm.shape[0], angles_at_once):
+        part = np.zeros_like(wanted)
+        part[top : top + angles_at_once] = wanted[top : top + angles_at_once]
+        angles = horizon_of_cells(dsm, resolution_m, part, directions, max_distance_m)
+        for i, sky in enumerate(skies):
+            out[i, part] = irradiation_of_cells(angles, tilt[part], azimuth[part], sky, albedo)
+    return out
+
+
+def irradiation_of_cells(
+    horizons_deg: FloatArray,
+    tilt_deg: FloatArray,
+    azimuth_deg: FloatArray,
+    sky: Sky,
+    albedo: float = 0.2,
+) -> FloatArray:
+    """Irradiation of cells in their planes [kWh m-2], float32, dims (cell,).
+
+    Parameters
+    ----------
+    horizons_deg
+        Horizon angles [deg], dims (direction, cell).
+    tilt_deg, azimuth_deg
+        Orientation of each cell [deg]; azimuth NaN: horizontal.
+    sky
+        Sun and sky; the energy is that of its hours.
+    albedo
+        Reflectance of the ground.
+    """
+    flat = ~np.isfinite(azimuth_deg)
+    tilt = np.where(flat, 0.0, tilt_deg).astype(float)
+    azimuth = np.where(flat, 180.0, azimuth_deg).astype(float)
+    angles = np.ascontiguousarray(horizons_deg, dtype=np.float32)
     hours = sky.hours / 1000.0
     sums = np.array(
         [
@@ -122,23 +186,43 @@ def annual_map(
             albedo * (sky.ghi * hours).sum(),
         ]
     )
-    wanted = np.isfinite(tilt) & np.isfinite(dsm)
-    out = np.full(dsm.shape, np.nan, dtype=np.float32)
-    rows = max(1, _CELLS_AT_ONCE // dsm.shape[1])
-    for top in range(0, dsm.shape[0], rows):
-        part = np.zeros_like(wanted)
-        part[top : top + rows] = wanted[top : top + rows]
-        angles = horizon_of_cells(dsm, resolution_m, part, directions, max_distance_m)
-        out[part] = _integrate(
+    patches = sun_patches(sky)
+    return np.asarray(
+        _integrate(
             angles,
-            tilt[part],
-            azimuth[part],
-            sky_view(angles, tilt[part], azimuth[part]),
+            tilt,
+            azimuth,
+            sky_view(angles, tilt, azimuth),
             patches.azimuth_deg,
             patches.elevation_deg,
             patches.energy_kwh_m2,
             sums,
         )
+    )
+
+
+def sunshine_quantiles(energy: FloatArray, groups: FloatArray, count: int) -> FloatArray:
+    """Least, deciles and greatest of the energy of each group's cells, dims (group, 11).
+
+    Parameters
+    ----------
+    energy
+        Of each cell, any unit, dims (cell,).
+    groups
+        Group (plane, building) of each cell, 0 to ``count - 1``, dims (cell,).
+
+    Returns
+    -------
+    array
+        NaN for a group without cells.
+    """
+    out = np.full((count, 11), np.nan)
+    order = np.argsort(groups, kind="stable")
+    ends = np.searchsorted(groups[order], np.arange(count + 1))
+    for g in range(count):
+        cells = order[ends[g] : ends[g + 1]]
+        if cells.size:
+            out[g] = np.quantile(energy[cells], np.linspace(0.0, 1.0, 11))
     return out
 
 
@@ -166,9 +250,11 @@ def _integrate(  # type: ignore[no-untyped-def]  # pragma: no cover
             cosine = normal_east * east[s] + normal_north * north[s] + normal_up * high[s]
             if cosine > 0.0:
                 k = first[s] % directions
-                edge = angles[k, c] * (1.0 - turn[s]) + angles[(k + 1) % directions, c] * turn[s]
-                if sun_elevation[s] > edge:
-                    beam += cosine * energy[s]
+                # A wall ends somewhere between two directions: each tells its part.
+                if sun_elevation[s] > angles[k, c]:
+                    beam += cosine * energy[s] * (1.0 - turn[s])
+                if sun_elevation[s] > angles[(k + 1) % directions, c]:
+                    beam += cosine * energy[s] * turn[s]
         seen = 0.0
         whole = 0.0
         for k in range(directions):

@@ -6,13 +6,13 @@ Only what does not depend on a roof is here; `heliopolis.solar.irradiance` lays 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pvlib
-from numba import njit
+from numba import njit, prange
 
 from heliopolis.solar.diffuse import (
     Transposition,
@@ -39,6 +39,8 @@ class Sky:
 
     Attributes
     ----------
+    times
+        Middle of each interval, UTC.
     zenith_deg, azimuth_deg
         Apparent position of the sun, at the middle of each interval.
     dni, dhi, ghi
@@ -60,6 +62,7 @@ class Sky:
         The model of the diffuse sky.
     """
 
+    times: pd.DatetimeIndex
     zenith_deg: FloatArray
     azimuth_deg: FloatArray
     dni: FloatArray
@@ -86,6 +89,15 @@ class Sky:
     def isotropic(self) -> FloatArray:
         """Diffuse light of the even sky on the horizontal [W m-2]."""
         return self.dhi * (1.0 - self.circumsolar)
+
+    def part(self, keep: FloatArray) -> Sky:
+        """The intervals where ``keep`` is true, dims (time,)."""
+        of_time = {
+            f.name: getattr(self, f.name)[keep]
+            for f in fields(self)
+            if f.name not in ("missing_months", "yearly_ghi_kwh_m2", "transposition")
+        }
+        return replace(self, **of_time)
 
 
 def sun_position(times: pd.DatetimeIndex, latitude: float, longitude: float) -> pd.DataFrame:
@@ -124,7 +136,8 @@ def make_sky(
         Site [deg].
     transposition
         ``perez``: Perez et al. (1990); ``hay-davies``: Hay and Davies (1980), whose circumsolar
-        share is the beam over the extraterrestrial. By default the former where the diffuse is
+        share is the beam over the extraterrestrial; ``muneer``: Muneer (1990), that of PVGIS. By
+        default the former where the diffuse is
         independent, the latter where it was split from global irradiance: Perez needs a
         measured clearness, and with a split one gives about 2 % too much on southern roofs.
     """
@@ -149,6 +162,7 @@ def make_sky(
         return weather[name].to_numpy(dtype=float)[keep]
 
     return Sky(
+        times=times[keep],
         zenith_deg=zenith[keep],
         azimuth_deg=sun["azimuth_deg"].to_numpy()[keep],
         dni=dni[keep],
@@ -210,7 +224,7 @@ def tree_transmissivity(month: FloatArray, latitude: float) -> FloatArray:
     return np.asarray(table[month])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, parallel=True, nogil=True)
 def sky_view(horizons_deg, tilt_deg, azimuth_deg):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Share of the even sky's light that reaches inclined cells, 1 where nothing stands before.
 
@@ -229,7 +243,7 @@ def sky_view(horizons_deg, tilt_deg, azimuth_deg):  # type: ignore[no-untyped-de
     """
     directions, cells = horizons_deg.shape
     out = np.empty(cells)
-    for c in range(cells):
+    for c in prange(cells):
         cos_tilt = math.cos(math.radians(tilt_deg[c]))
         sin_tilt = math.sin(math.radians(tilt_deg[c]))
         seen = 0.0

@@ -54,6 +54,9 @@ def _tests(study: Study) -> Iterable[Callable[[], object]]:
         yield lambda: _emissivity(study, config.thermal)
         layer = config.places.layer if config.places is not None else None
         yield lambda: _layer(study, _own(study.file("places")), layer)
+        roads, terrain = config.heat.roads, config.heat.terrain
+        yield lambda: _layer(study, [roads] if roads else [], None)
+        yield lambda: _rasters(study, [terrain] if terrain else [], "heat.terrain")
     images = _own(config.imagery.files) if config.imagery else []
     yield lambda: _rasters(study, images, "imagery")
     if config.footprints is not None and config.footprints.archive is None:

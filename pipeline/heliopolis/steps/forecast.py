@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
@@ -12,6 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import box
 
+from heliopolis.errors import ConfigError
 from heliopolis.io.sentinel2 import ASSETS
 from heliopolis.scene import Scene, read_scenes
 from heliopolis.steps.search import search, study_area, tiles
@@ -37,13 +39,68 @@ _BLOCK = 512
 _BYTES_PER_S = 5e6
 
 
-def forecast(study: Study) -> list[str]:
-    """Lines that say which scenes and tiles a run works on, the bytes, the disk and the time."""
+#: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
+#: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones.
+_START_MB, _TILE_MB, _HEAT_MB = 300.0, 400.0, 250.0
+#: Smallest tile that is proposed [m].
+_LEAST_TILE_M = 50
+
+
+def forecast(study: Study, *, cores: int = 2, memory_gb: float = 4.0) -> list[str]:
+    """Lines that say which scenes and tiles a run works on, and what it takes.
+
+    Raises
+    ------
+    ConfigError
+        When a job needs more memory, or the results more disk, than there is; with what would fit.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        return list(_lines(study, Path(folder)))
+        lines, disk_mb = _lines(study, Path(folder), cores)
+    need = largest_job_mb(study)
+    lines.insert(-1, f"memory    about {need / 1000:.1f} GB for the largest job")
+    _fits(study, need, memory_gb * 1000, disk_mb)
+    return lines
 
 
-def _lines(study: Study, folder: Path) -> list[str]:
+def largest_job_mb(study: Study, tile_m: float | None = None) -> float:
+    """Memory of the largest job of a study [MB]; ``tile_m`` instead of its own tiles."""
+    rows, columns = study.grid.shape
+    found = [_START_MB]
+    if study.config.has_heat:
+        found.append(_START_MB + _HEAT_MB * rows * columns / 1e6)
+    if study.config.elevation is not None:
+        around = 2 * (study.config.solar.horizon_distance_m + 100)
+        side = (tile_m or study.config.roofs.tile_m) + around
+        cells = (side / study.config.elevation.resolution_m) ** 2 / 1e6
+        found.append(_START_MB + _TILE_MB * cells)
+    return max(found)
+
+
+def _fits(study: Study, need_mb: float, have_mb: float, disk_mb: float) -> None:
+    """Refuse what cannot fit, and say what would."""
+    if need_mb > have_mb:
+        tile = int(study.config.roofs.tile_m)
+        smaller = [side for side in range(tile - 10, _LEAST_TILE_M - 1, -10)
+                   if largest_job_mb(study, side) <= have_mb]  # fmt: skip
+        if smaller:
+            remedy = f"Set roofs.tile_m: {smaller[0]}, or give --memory {ceil(need_mb / 1000)}"
+        else:
+            remedy = f"Give --memory {ceil(need_mb / 1000)}, or cut the area into parts"
+        text = f"the largest job needs {need_mb / 1000:.1f} GB, more than {have_mb / 1000:g} GB"
+        raise ConfigError(text, where="--memory", remedy=remedy)
+    folder = study.results.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e6
+    if disk_mb > free:
+        raise ConfigError(
+            f"the run needs {disk_mb / 1000:.1f} GB of disk, and {free / 1000:.1f} GB are free",
+            where=str(study.results),
+            remedy="Free some space, set results to a folder on another disk, or shorten period",
+        )
+
+
+def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float]:
     rows, columns = study.grid.shape
     cells = rows * columns / 1e6
     lines = [
@@ -80,8 +137,9 @@ def _lines(study: Study, folder: Path) -> list[str]:
         seconds += number * sum(_cost("tile", side**2 / 1e6))
         disk += number * side**2 / 1e6 * 60
     lines.append(f"disk      about {max(disk, 1):.0f} MB for results and intermediates")
-    lines.append(f"time      about {max(seconds / 2 / 60, 0.2):.1f} minutes on 2 cores")
-    return lines
+    minutes = max(seconds / cores / 60, 0.2)
+    lines.append(f"time      about {minutes:.1f} minutes on {cores} core{'s' * (cores > 1)}")
+    return lines, disk
 
 
 def _cost(kind: str, cells: float) -> tuple[float, float]:

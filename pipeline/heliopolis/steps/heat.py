@@ -16,49 +16,32 @@ import pandas as pd
 import shapely
 from odc.geo.geobox import GeoBox
 
-from heliopolis.config import Footprints, Heat, Places, expand
+from heliopolis.config import Heat, expand
 from heliopolis.errors import InputError, NoDataError
 from heliopolis.grid import zoom_factor
 from heliopolis.heat import suhi
 from heliopolis.heat.actions import action_table, explain, told_drivers, with_cooling
 from heliopolis.heat.cell_table import cell_table
 from heliopolis.heat.cells import disc_mean
-from heliopolis.heat.coverage import coverage
-from heliopolis.heat.greening import plantable_share, vegetation_share
-from heliopolis.heat.places import empty_places, place_table
+from heliopolis.heat.place_actions import place_action_table
 from heliopolis.heat.zone_ids import sub_zone_labels, zone_ids
 from heliopolis.heat.zone_labels import HotGround, hot_ground
 from heliopolis.heat.zones import zone_table
 from heliopolis.io.geopackage import write_geopackage
-from heliopolis.io.raster import band_names, raster_grid, read_onto
+from heliopolis.io.raster import raster_grid
 from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.steps.heat_fields import (
+    DryLand,
+    Fields,
+    add_ground,
+    dry_land,
+    heat_fields,
+    mask,
+)
 from heliopolis.steps.heat_island import heat_island
+from heliopolis.steps.heat_places import ranked_places
 
 Array = npt.NDArray[np.floating[Any]]
-#: Beyond this distance from the hull of the footprints [m] nothing is known of roofs: a cadastre
-#: of one quarter says nothing of the next.
-SURVEY_MARGIN_M = 250.0
-Fields = dict[str, Array | None]
-
-#: A pixel with more water than this is water.
-WATER = 0.5
-_LST_BANDS = {
-    "lst_median_c": "lst_c",
-    "lst_sd_c": "lst_sd_c",
-    "anomaly_c": "anomaly_c",
-    "n_obs": "n_obs",
-    "persistence": "persistence",
-    "effective_resolution_m": "effective_resolution_m",
-}
-#: Field and the optical bands that can hold it, best first.
-_OPTICAL_BANDS = {
-    "ndvi": ("ndvi",),
-    "albedo": ("albedo",),
-    "built": ("built", "class_built"),
-    "water": ("water", "class_water"),
-    "farmland": ("class_field",),
-    "forest": ("class_forest",),
-}
 SUB_ZONE_FIELDS = (
     "sub_zone_id", "zone_id", "rank", "area_m2", "lst_mean_c", "lst_max_c", "lst_sd_c",
     "anomaly_mean_c", "anomaly_sd_c", "ndvi_mean", "built_share", "vegetation_share",
@@ -77,6 +60,7 @@ def hot_zones(
     hot_zones: Path,
     options: dict[str, Any],
     lsts: list[Path] | None = None,
+    form: Path | None = None,
 ) -> None:
     """Find the hot zones of the study area and rank its places.
 
@@ -95,13 +79,15 @@ def hot_zones(
         Building footprints; without them it is not known what could be planted.
     hot_zones
         GeoPackage to write: ``hot_zones, hot_sub_zones, heat_actions, heat_cells, places,
-        study_area``. Outlines are kept in ``work/zones_before.gpkg`` beside it, for the
-        identifiers of the next run.
+        place_actions, study_area``. Outlines are kept in ``work/zones_before.gpkg`` beside it,
+        for the identifiers of the next run.
     options
         Sections ``heat``, ``places``, ``report``, and ``provenance``; optionally ``footprints``,
         and ``previous``, an earlier result whose zone identifiers are kept.
     lsts
         Temperature of each date; with them the heat island of each date is told in the record.
+    form
+        Form of the city, band ``sky_view``; without it the sky is no driver.
 
     Raises
     ------
@@ -111,16 +97,16 @@ def hot_zones(
     heat = Heat.model_validate(options["heat"])
     grid = raster_grid(lst)
     area = read_layer(boundary, "study_area", crs=str(grid.crs))
-    fields = _fields(lst, optical, grid)
-    _mask(fields, area, grid)
-    _add_ground(fields, footprints, options, grid)
+    fields = heat_fields(lst, optical, form, grid)
+    mask(fields, area, grid)
+    add_ground(fields, footprints, options, grid)
     found = _find(fields, grid, heat, str(lst))
     fields |= found.core(heat.alpha)
     previous = _previous(options, hot_zones, grid)
     zones = zone_table(
         found.labels, fields, affine=grid.affine, crs=str(grid.crs), previous=previous.get("zones")
     )
-    land = {name: _land(field, fields) for name, field in fields.items()}
+    land = DryLand(fields)
     ground = explain(land, factor=found.factor, pixel_m=abs(grid.resolution.x))
     actions = action_table(
         zones, fields, ground, _costs(heat), found.labels, abs(grid.resolution.x)
@@ -130,17 +116,19 @@ def hot_zones(
     cells = cell_table(
         found.spots, land, zones, factor=found.factor, affine=grid.affine, crs=str(grid.crs)
     )
-    ranked = _places(places, options, fields, zones, area, grid)
+    ranked = ranked_places(places, options, fields, zones, area, grid)
     layers = {
         "hot_zones": zones.drop(columns="label"),
         "hot_sub_zones": parts,
         "heat_actions": actions,
         "heat_cells": cells,
         "places": ranked,
+        "place_actions": place_action_table(ranked, fields, ground, _costs(heat), grid.affine),
         "study_area": _study_area(area, options),
     }
     method = _method(found, heat, fields, grid) | told_drivers(ground)
-    method |= heat_island(lsts or [], fields, heat, grid, method["effective_resolution_m"])
+    resolution_m = method["effective_resolution_m"]
+    method |= heat_island(lsts or [], fields, heat, grid, resolution_m, form)
     provenance = {**(options.get("provenance") or {}), "hot_zones": method}
     language = (options.get("report") or {}).get("language", "en")
     write_geopackage(hot_zones, layers, language=language, provenance=provenance)
@@ -148,94 +136,10 @@ def hot_zones(
     _log.info("%d hot zones, %d places", len(zones), len(ranked))
 
 
-def _fields(lst: Path, optical: Path | None, grid: GeoBox) -> Fields:
-    """Fields on the grid of ``lst``, float32, None where there is no such band."""
-    wanted = [band for band in _LST_BANDS if band in band_names(lst)]
-    for band in ("lst_median_c", "anomaly_c"):
-        if band not in wanted:
-            raise InputError(
-                f"the raster has no band {band!r}",
-                where=str(lst),
-                remedy="Give the composite that the workflow writes, lst.tif",
-            )
-    read = read_onto([lst], grid, bands=wanted)
-    fields: Fields = dict.fromkeys(_LST_BANDS.values())
-    fields |= {_LST_BANDS[band]: read[band].to_numpy() for band in wanted}
-    fields |= dict.fromkeys(_OPTICAL_BANDS)
-    if optical is not None:
-        present = band_names(optical)
-        chosen = {
-            name: band
-            for name, bands in _OPTICAL_BANDS.items()
-            for band in [next((one for one in bands if one in present), None)]
-            if band is not None
-        }
-        if chosen:
-            found = read_onto([optical], grid, bands=list(dict.fromkeys(chosen.values())))
-            fields |= {name: found[band].to_numpy() for name, band in chosen.items()}
-    return fields
-
-
-def _mask(fields: Fields, area: gpd.GeoDataFrame, grid: GeoBox) -> None:
-    """Set to NaN what lies outside the study area (by the centre of the cell)."""
-    union = shapely.union_all(np.asarray(area.geometry.array))
-    inside = _centres_in(union, grid)
-    for name, field in fields.items():
-        if field is not None:
-            fields[name] = np.where(inside, field, np.nan).astype("float32")
-
-
-def _centres_in(geometry: Any, grid: GeoBox) -> npt.NDArray[np.bool_]:
-    shapely.prepare(geometry)
-    rows, cols = grid.shape
-    x = grid.affine.c + (np.arange(cols) + 0.5) * grid.affine.a
-    out = np.zeros((rows, cols), dtype=bool)
-    for row in range(rows):
-        y = grid.affine.f + (row + 0.5) * grid.affine.e
-        out[row] = shapely.contains_xy(geometry, x, np.full(cols, y))
-    return out
-
-
-def _land(field: Array | None, fields: Fields) -> Array | None:
-    """``field`` without water."""
-    water = fields["water"]
-    if field is None or water is None or field is water:
-        return field
-    return np.where(water > WATER, np.nan, field)
-
-
-def _add_ground(
-    fields: Fields, footprints: Path | None, options: dict[str, Any], grid: GeoBox
-) -> None:
-    """Add the shares of vegetation, roofs and plantable ground, where they can be known."""
-    fields |= {"vegetation": None, "roof": None, "plantable": None, "bare": None}
-    if fields["ndvi"] is not None:
-        fields["vegetation"] = vegetation_share(fields["ndvi"])
-    if footprints is None:
-        return
-    section = options.get("footprints")
-    layer = Footprints.model_validate(section).layer if section else None
-    table = read_layer(footprints, layer, crs=str(grid.crs))
-    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])]
-    shapes = table.geometry.force_2d().make_valid(method="structure")
-    roof = coverage(shapes, (grid.height, grid.width), grid.affine).union_share()
-    surveyed = shapely.buffer(shapely.convex_hull(shapes.union_all()), SURVEY_MARGIN_M)
-    outside = coverage(
-        gpd.GeoSeries([surveyed], crs=str(grid.crs)), (grid.height, grid.width), grid.affine
-    )
-    roof = np.where(outside.union_share() > 0.5, roof, np.nan)
-    fields["roof"] = roof
-    if fields["ndvi"] is not None:
-        fields["bare"] = plantable_share(fields["ndvi"], roof, water=fields["water"])
-        fields["plantable"] = plantable_share(
-            fields["ndvi"], roof, water=fields["water"], excluded=fields["farmland"]
-        )
-
-
 def _find(fields: Fields, grid: GeoBox, heat: Heat, where: str) -> HotGround:
     """Hot-spot statistics of the land and the zones in it."""
     pixel_m = abs(grid.resolution.x)
-    anomaly = _land(fields["anomaly_c"], fields)
+    anomaly = dry_land(fields["anomaly_c"], fields)
     if anomaly is None or not np.isfinite(anomaly).any():
         raise NoDataError(
             "no land of the study area has a temperature",
@@ -294,7 +198,7 @@ def _sub_zones(
 ) -> gpd.GeoDataFrame:
     """Parts of the large zones, around their hot centres."""
     pixel_m = abs(grid.resolution.x)
-    anomaly = _land(fields["anomaly_c"], fields)
+    anomaly = dry_land(fields["anomaly_c"], fields)
     assert anomaly is not None
     level = disc_mean(anomaly, found.spots.distance_m / pixel_m)
     labels, owners = sub_zone_labels(
@@ -325,64 +229,6 @@ def _costs(heat: Heat) -> pd.DataFrame:
     return given
 
 
-def _places(
-    files: list[Path],
-    options: dict[str, Any],
-    fields: Fields,
-    zones: gpd.GeoDataFrame,
-    area: gpd.GeoDataFrame,
-    grid: GeoBox,
-) -> gpd.GeoDataFrame:
-    """Places that touch the study area, ranked."""
-    given = options.get("places") or []
-    sections = [
-        Places.model_validate(one) for one in (given if isinstance(given, list) else [given])
-    ]
-    tables = [
-        _read_places(path, section, grid) for path, section in zip(files, sections, strict=True)
-    ]
-    tables = [table for table in tables if len(table)]
-    if not tables:
-        return empty_places(str(grid.crs))
-    table = gpd.GeoDataFrame(pd.concat(tables, ignore_index=True), crs=str(grid.crs))
-    union = shapely.union_all(np.asarray(area.geometry.array))
-    table = table[table.intersects(union)].reset_index(drop=True)
-    if table.empty:
-        return empty_places(str(grid.crs))
-    return place_table(table, fields, zones, affine=grid.affine, shape=(grid.height, grid.width))
-
-
-def _read_places(path: Path, section: Places, grid: GeoBox) -> gpd.GeoDataFrame:
-    table = read_layer(path, section.layer, crs=str(grid.crs))
-    table = table[~(table.geometry.isna() | table.geometry.is_empty)].reset_index(drop=True)
-    columns: dict[str, Any] = {
-        "place_id": _column(table, section.id_field, path),
-        "name": _column(table, section.name_field, path),
-    }
-    if section.kind is not None and section.kind_field not in table.columns:
-        columns["kind"] = section.kind
-    elif section.kind_field is not None:
-        columns["kind"] = _column(table, section.kind_field, path)
-    else:
-        columns["kind"] = None
-    people = {"people": section.people_field, "people_over_65": section.over_65_field,
-              "people_under_6": section.under_6_field}  # fmt: skip
-    for name, field in people.items():
-        columns[name] = np.nan if field is None else _column(table, field, path)
-    return gpd.GeoDataFrame(columns, geometry=table.geometry, crs=table.crs)
-
-
-def _column(table: gpd.GeoDataFrame, name: str, path: Path) -> pd.Series:
-    if name not in table.columns:
-        fields = ", ".join(str(one) for one in table.columns if one != table.geometry.name)
-        raise InputError(
-            f"the places have no field {name!r}",
-            where=str(path),
-            remedy=f"Set places.id_field, name_field or kind_field; its fields are: {fields}",
-        )
-    return table[name]
-
-
 def _study_area(area: gpd.GeoDataFrame, options: dict[str, Any]) -> gpd.GeoDataFrame:
     union = shapely.union_all(np.asarray(area.geometry.array))
     name = (options.get("provenance") or {}).get("name")
@@ -409,8 +255,9 @@ def _method(found: HotGround, heat: Heat, fields: Fields, grid: GeoBox) -> dict[
         "threshold_anomaly_k": found.threshold,
         "averaged_over_m": found.support_m,
         "min_zone_m2": heat.min_zone_m2,
+        "road_strip_m": None if heat.roads is None else heat.road_strip_m,
     }
-    lst, sd, anomaly = fields["lst_c"], fields["lst_sd_c"], _land(fields["anomaly_c"], fields)
+    lst, sd, anomaly = fields["lst_c"], fields["lst_sd_c"], dry_land(fields["anomaly_c"], fields)
     built, green = fields["built"], fields["vegetation"]
     if lst is not None and anomaly is not None and built is not None and green is not None:
         land = np.isfinite(anomaly)

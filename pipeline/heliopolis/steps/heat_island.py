@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from scipy.interpolate import RectBivariateSpline
 
 from heliopolis.config import Heat
 from heliopolis.heat.suhi import intensity
@@ -20,6 +22,7 @@ from heliopolis.heat.suhi_dates import (
     Date,
     at_one_level,
     heat_wave_difference,
+    persistence,
     rural_reference,
     trend,
     urban_core,
@@ -36,7 +39,12 @@ _GREEN, _BUILT = 0.9, 0.5
 
 
 def heat_island(
-    lsts: list[Path], fields: Fields, heat: Heat, grid: GeoBox, resolution_m: float
+    lsts: list[Path],
+    fields: Fields,
+    heat: Heat,
+    grid: GeoBox,
+    resolution_m: float,
+    form: Path | None = None,
 ) -> dict[str, Any]:
     """Heat island by date, its trend by day and by night, heat waves, and heat by stratum.
 
@@ -48,11 +56,13 @@ def heat_island(
         Fields of the area on ``grid``, see `heliopolis.steps.heat`.
     heat
         The section of the configuration: ``terrain``, ``local_climate_zones``,
-        ``heat_wave_days``.
+        ``latitude_gradient_k``, ``heat_wave_days``.
     grid
         Study grid.
     resolution_m
         Smallest detail of the temperature [m].
+    form
+        Form of the city, whose band ``dtm_m`` stands in where no terrain is given.
 
     Returns
     -------
@@ -68,7 +78,8 @@ def heat_island(
     if built is None or vegetated is None:
         return told
     core = urban_core(built, cell_m)
-    height = None if heat.terrain is None else _band(heat.terrain, grid)
+    height = _heights(heat, form, grid)
+    latitude = _latitude(grid) if heat.latitude_gradient_k else None
     reference = rural_reference(vegetated, built, core, cell_m=cell_m, height_m=height)
     water = fields["water"]
     if water is not None:
@@ -79,7 +90,10 @@ def heat_island(
     for path in lsts:
         tags = read_tags(path)
         one = read_onto([path], grid, bands=["lst_c", "lst_sd_c"])
-        level = at_one_level(one["lst_c"].to_numpy(), core, height_m=height)
+        level = at_one_level(
+            one["lst_c"].to_numpy(), core, height_m=height, latitude_deg=latitude,
+            per_degree_k=heat.latitude_gradient_k,
+        )  # fmt: skip
         found = intensity(
             level, one["lst_sd_c"].to_numpy(), core, reference, cell_m=cell_m,
             effective_resolution_m=resolution_m,
@@ -92,8 +106,9 @@ def heat_island(
         "core_km2": round(float(core.sum()) * cell_m**2 / 1e6, 3),
         "reference_km2": round(float(reference.sum()) * cell_m**2 / 1e6, 3),
         "reference": _reference_in_words(zones is not None, height is not None),
+        "latitude_gradient_k": heat.latitude_gradient_k,
         "dates": [_told(one) for one in sorted(dates, key=lambda one: one.acquired)],
-        **{when: _over_dates([d for d in dates if d.overpass == when], heat)
+        **{when: _over_dates([d for d in dates if d.overpass == when], heat, grid)
            for when in ("day", "night")},
     }  # fmt: skip
     return told
@@ -103,6 +118,27 @@ def _band(file: str, grid: GeoBox) -> Array:
     path = Path(file)
     name = band_names(path)[0]
     return read_onto([path], grid, bands=[name])[name].to_numpy()
+
+
+def _heights(heat: Heat, form: Path | None, grid: GeoBox) -> Array | None:
+    """Height of the ground [m] (y, x): the terrain that is given, else that of the city's form."""
+    if heat.terrain is not None:
+        return _band(heat.terrain, grid)
+    if form is None:
+        return None
+    read = read_onto([form], grid, bands=["dtm_m"], resampling="average")
+    return read["dtm_m"].to_numpy()
+
+
+def _latitude(grid: GeoBox, points: int = 33) -> Array:
+    """Latitude of the cells [deg] (y, x), interpolated between some that are computed."""
+    rows, columns = (np.linspace(0.0, size - 1.0, points) for size in grid.shape)
+    x = grid.affine.c + (columns + 0.5) * grid.affine.a
+    y = grid.affine.f + (rows + 0.5) * grid.affine.e
+    to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
+    known = to_degrees.transform(*np.meshgrid(x, y))[1]
+    spline = RectBivariateSpline(rows, columns, known, kx=1, ky=1)
+    return np.asarray(spline(np.arange(grid.shape[0]), np.arange(grid.shape[1])))
 
 
 def _vegetated(fields: Fields, zones: Array | None) -> npt.NDArray[np.bool_] | None:
@@ -132,15 +168,20 @@ def _told(one: Date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _over_dates(dates: list[Date], heat: Heat) -> dict[str, Any] | None:
+def _over_dates(dates: list[Date], heat: Heat, grid: GeoBox) -> dict[str, Any] | None:
     if not dates:
         return None
     values = np.array([one.intensity_k for one in dates])
-    change, wave = trend(dates), heat_wave_difference(dates, heat.heat_wave_days)
+    (longitude, latitude), change = grid.geographic_extent.centroid.coords[0], trend(dates)
+    wave = heat_wave_difference(
+        dates, heat.heat_wave_days, latitude_deg=latitude, longitude_deg=longitude
+    )
+    lasting = persistence(dates)
     return {
         "mean_k": round(float(values.mean()), 3),
         "sd_of_dates_k": round(float(values.std(ddof=1)), 3) if len(values) > 1 else None,
         "share_of_dates_hotter": round(float((values > 0).mean()), 3),
+        "persistence": None if lasting is None else asdict(lasting),
         "n_dates": len(values),
         "trend": None if change is None else asdict(change),
         "heat_waves": None if wave is None else asdict(wave),

@@ -18,6 +18,7 @@ from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
 from heliopolis.report.html import Content, write_report
+from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
 from heliopolis.scene import read_scenes
 from heliopolis.solar.economics import (
@@ -35,9 +36,12 @@ from heliopolis.steps.building_table import (
     peer_percentile,
     zone_of_buildings,
 )
+from heliopolis.steps.failures import left_out
+from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
     heat_facts,
+    hottest_zones,
     is_simulated,
     project_layers,
     scene_records,
@@ -181,6 +185,7 @@ def publish(
     *,
     project: Path,
     report: Path,
+    map_page: Path,
     stac: Path,
     run: Path,
     options: dict[str, Any],
@@ -193,13 +198,13 @@ def publish(
     rooftop_pv: Path | None = None,
     deliveries: list[Path] | None = None,
 ) -> None:
-    """Write what people open: the QGIS project, the report, the STAC collection, the record.
+    """Write what people open: QGIS project, report, web map, STAC collection, record.
 
     Parameters
     ----------
-    project, report, stac, run
-        ``heliopolis.qgz``, ``report.html``, ``stac/collection.json`` and ``run.json``, written
-        into the folder that holds the results.
+    project, report, map_page, stac, run
+        ``heliopolis.qgz``, ``report.html``, ``map.html``, ``stac/collection.json`` and
+        ``run.json``, written into the folder that holds the results.
     options
         The whole configuration with ``config_sha256``, ``provenance`` and ``jobs`` (the folder
         with the measured cost of each job).
@@ -214,7 +219,9 @@ def publish(
     """
     folder = run.parent
     pinned = read_scenes(scenes) if scenes is not None else {"thermal": [], "optical": []}
-    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], lst, options)
+    work = Path(options.get("jobs") or folder / "work" / "jobs").parent
+    failed = left_out(work)["scenes"]
+    records = scene_records(pinned, scene_lsts or [], sharpen_reports or [], lst, options, failed)
     everything = [*pinned["thermal"], *pinned["optical"]]
     simulated = is_simulated(everything, lst, options)
     tables = _tables(hot_zones, rooftop_pv)
@@ -225,21 +232,27 @@ def publish(
         scenes=records,
         credits=[*licences(everything), *delivered_licences(deliveries or [])],
         simulated=simulated,
-        work=Path(options.get("jobs") or folder / "work" / "jobs").parent,
+        work=work,
         outputs=output_records(folder, outputs),
     )
     record["heat"] = heat_facts(lst)
+    if record["heat"] is not None:
+        record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
+    record["energy"] |= computation_carbon(record["energy"], options.get("solar") or {})
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,
-        project_layers(folder, lst, tables, area),
+        project_layers(folder, lst, tables, area, scene_lsts or []),
         title=record["title"],
         crs=str(options.get("crs") or area.crs.to_string()),
         language=language,
         attribution=record["attribution"],
+        bookmarks=hottest_zones(tables.get("hot_zones")),
     )
     temperature = read_raster(lst) if lst is not None else None
-    write_report(report, _content(record, language, area, temperature, tables))
+    content = _content(record, language, area, temperature, tables)
+    write_report(report, content)
+    write_map(map_page, content)
     write_stac(
         stac,
         results=folder,
@@ -294,4 +307,6 @@ def _content(
         hot_zones=tables.get("hot_zones"),
         places=tables.get("places"),
         buildings=tables.get("buildings"),
+        roof_planes=tables.get("roof_planes"),
+        costs=pv_costs(tables.get("buildings")),
     )

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo import resyx_
@@ -19,10 +20,11 @@ from heliopolis.io.imagery import brightness_range, colour_indexes, colour_view
 from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs import fusion
-from heliopolis.roofs.outline import outlines as find_outlines
+from heliopolis.roofs.agreement import Agreement, agreement
+from heliopolis.roofs.outline import outlines_and_originals
 from heliopolis.roofs.probability import HALO_M, WORKING_GSD_M, load_net
 from heliopolis.roofs.probability import roof_probability as probability_of
-from heliopolis.roofs.registration import estimate_shift
+from heliopolis.roofs.registration import estimate_block_shifts, estimate_shift
 
 _LOG = logging.getLogger(__name__)
 _BAND = "roof_probability"
@@ -72,18 +74,22 @@ def roof_probability(
 
 
 def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[str, Any]) -> None:
-    """Write the outlines of the roofs in the mosaic of all tiles, layer ``outlines``."""
+    """Write the outlines of the roofs in the mosaic of all tiles.
+
+    Layer ``outlines`` holds them with right angles where that is true to the image, layer
+    ``originals`` the lines as found, with the same ``outline_id``.
+    """
     roofs = Roofs.model_validate(options["roofs"])
-    values, grid = _mosaic(probabilities)
-    found = find_outlines(
+    values, grid = mosaic(probabilities)
+    found, originals = outlines_and_originals(
         values,
         grid,
-        _threshold(probabilities, roofs),
+        threshold_of(probabilities, roofs),
         roofs.min_area_m2,
         min_probability=_least_mean(probabilities, roofs),
     )
     _LOG.info("%d roofs were found in the images", len(found))
-    write_layers(outlines, {"outlines": found})
+    write_layers(outlines, {"outlines": found, "originals": originals})
 
 
 def buildings(
@@ -97,7 +103,9 @@ def buildings(
     """Write the layer ``buildings`` from footprints, from roofs found in images, or from both.
 
     ``image_shift_x_m`` and ``image_shift_y_m`` say how far the image was found to lie from the
-    footprints; NULL where that could not be told.
+    footprints; NULL where that could not be told. Layers ``image_shifts`` (block by block) and
+    ``agreement`` (scores against the footprints, and whether the net adds buildings, only checks
+    footprints, or is left out) are written where there are both images and footprints.
     """
     crs, roofs = options["crs"], Roofs.model_validate(options["roofs"])
     section = (
@@ -112,18 +120,31 @@ def buildings(
     if known is not None and id_field is not None and id_field not in known:
         _LOG.warning("%s has no field %r: identifiers come from positions", footprints, id_field)
     found = None if outlines is None else read_layer(outlines, "outlines", crs=crs)
-    roof, shift = None, None
+    roof, shift, layers = None, None, dict[str, gpd.GeoDataFrame]()
     if probabilities:
-        values, grid = _mosaic(probabilities)
-        roof = fusion.RoofRaster(values, grid, _threshold(probabilities, roofs))
+        values, grid = mosaic(probabilities)
+        roof = fusion.RoofRaster(values, grid, threshold_of(probabilities, roofs))
         if known is not None:
             shift = estimate_shift(known, values, grid)
+            layers["image_shifts"] = estimate_block_shifts(known, values, grid)
     if known is None and found is None:
         raise InputError(
             "there is nothing to take buildings from",
             where="footprints, imagery",
             remedy="Give footprints, or imagery with roofs.net: auto",
         )
+    if known is not None and found is not None and roof is not None:
+        agreed = agreement(known, found, roof, shift)
+        layers["agreement"] = _agreement_layer(agreed, grid)
+        _LOG.info("images against footprints: %s", agreed.as_dict())
+        if agreed.role in ("checks", "left out"):
+            _LOG.warning(
+                "the net finds too little in this area that the footprints hold: no roof "
+                "is added from the images (%s)",
+                agreed.role,
+            )
+            found = None
+        roof = None if agreed.role == "left out" else roof
     made = fusion.fuse(
         known, found, roof, id_field=id_field, min_area_m2=roofs.min_area_m2, shift=shift
     )
@@ -133,7 +154,12 @@ def buildings(
         _LOG.info(
             "the image lies %.2f m east, %.2f m north of the footprints", shift.x_m, shift.y_m
         )
-    write_layers(buildings, {"buildings": made})
+    write_layers(buildings, {"buildings": made, **layers})
+
+
+def _agreement_layer(agreed: Agreement, grid: GeoBox) -> gpd.GeoDataFrame:
+    """One row over the mosaic with the scores and the role of the net."""
+    return gpd.GeoDataFrame([agreed.as_dict()], geometry=[grid.extent.geom], crs=str(grid.crs))
 
 
 def _bounds(tiles: Path, tile: str) -> tuple[float, float, float, float]:
@@ -169,7 +195,7 @@ def _brightness(images: list[Path], grid: GeoBox, imagery: Imagery) -> NDArray[n
     return scaled
 
 
-def _mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
+def mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
     """All tiles on one grid."""
     grids = [raster_grid(path) for path in probabilities]
     boxes = [grid.boundingbox for grid in grids]
@@ -183,7 +209,7 @@ def _mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
     return read_onto(probabilities, grid, bands=[_BAND])[_BAND].to_numpy(), grid
 
 
-def _threshold(probabilities: list[Path], roofs: Roofs) -> float:
+def threshold_of(probabilities: list[Path], roofs: Roofs) -> float:
     """Threshold of the configuration, else that of the weights which made the tiles."""
     if roofs.threshold is not None:
         return roofs.threshold

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import geopandas as gpd
 
 from heliopolis.io.provenance import scene_record
-from heliopolis.io.raster import geobox_of, read_raster, read_tags
+from heliopolis.io.raster import geobox_of, raster_grid, read_raster, read_tags
 from heliopolis.report.qgis_project import Bounds, ProjectLayer
 from heliopolis.scene import Scene
 
@@ -27,12 +28,14 @@ def scene_records(
     reports: Iterable[Path],
     lst: Path | None,
     options: Mapping[str, Any],
+    failed: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Each scene with its clear share, its sharpening, and whether it counted or why not.
 
-    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result``; ``note`` is
-    what the composite itself says of a scene that it left out.
+    ``reason`` is one of ``used, cloudy, other_sensor, other_hours, no_result, failed``; ``note``
+    is what the composite itself says of a scene that it left out, or why the scene failed.
     """
+    failed = failed or {}
     left_out = (heat_facts(lst) or {}).get("left_out") or {}
     tags = {path.parent.name: read_tags(path) for path in lsts}
     sharpened = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in reports}
@@ -47,8 +50,10 @@ def scene_records(
         record["reason"] = _reason(record, scene.id in tags, options)
         if record["reason"] == "used" and scene.id in left_out:
             record["reason"] = "no_result"
+        if scene.id in failed:
+            record["reason"] = "failed"
         record["used"] = record["reason"] == "used"
-        record["note"] = left_out.get(scene.id)
+        record["note"] = failed.get(scene.id) or left_out.get(scene.id)
         found.append(record)
     for scene in pinned["optical"]:
         found.append({**scene_record(scene, "optical"), "reason": "used", "used": True})
@@ -114,9 +119,13 @@ def is_simulated(scenes: Iterable[Scene], lst: Path | None, options: Mapping[str
 
 
 def project_layers(
-    folder: Path, lst: Path | None, tables: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame
+    folder: Path,
+    lst: Path | None,
+    tables: Mapping[str, gpd.GeoDataFrame],
+    area: gpd.GeoDataFrame,
+    scene_lsts: Sequence[Path] = (),
 ) -> list[ProjectLayer]:
-    """Layers of the project from top to bottom."""
+    """Layers of the project from top to bottom; ``scene_lsts`` are the maps of single dates."""
     made: list[ProjectLayer] = []
     heat, solar = "hot_zones" in tables, "buildings" in tables
     if "study_area" in tables:
@@ -132,6 +141,7 @@ def project_layers(
         name = lst.resolve().relative_to(folder.resolve()).as_posix()
         bounds = (box.left, box.bottom, box.right, box.top)
         made.append(ProjectLayer("lst.tif", name, "heat", "raster", bounds))
+    made += _dates(folder, scene_lsts)
     made += [
         _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name])
         for name in SOLAR_LAYERS
@@ -142,6 +152,34 @@ def project_layers(
     if solar:
         made.append(ProjectLayer("fields", "rooftop_pv.gpkg", "solar", "none"))
     return made
+
+
+def _dates(folder: Path, scene_lsts: Sequence[Path]) -> list[ProjectLayer]:
+    """Maps of single dates, the newest first, switched off."""
+    made = []
+    for path in scene_lsts:
+        told = read_tags(path).get("acquired")
+        if told is None:
+            continue
+        acquired = datetime.fromisoformat(told).astimezone(UTC)
+        box = raster_grid(path).boundingbox
+        name = path.resolve().relative_to(folder.resolve()).as_posix()
+        bounds = (box.left, box.bottom, box.right, box.top)
+        made.append(ProjectLayer("date", name, "dates", "raster", bounds, False, acquired))
+    return sorted(made, key=lambda one: (one.acquired or datetime.min, one.file), reverse=True)
+
+
+def hottest_zones(zones: gpd.GeoDataFrame | None, count: int = 5) -> list[tuple[str, Bounds]]:
+    """Names and bounds, with room around, of the zones that are most above the reference."""
+    if zones is None or zones.empty:
+        return []
+    found = []
+    for _, zone in zones.nlargest(count, "anomaly_mean_c").iterrows():
+        west, south, east, north = zone.geometry.bounds
+        room = 0.25 * max(east - west, north - south)
+        name = f"{zone['zone_id']}  +{zone['anomaly_mean_c']:.1f} K"
+        found.append((name, (west - room, south - room, east + room, north + room)))
+    return found
 
 
 def _table_layer(

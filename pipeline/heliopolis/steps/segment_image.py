@@ -22,10 +22,13 @@ from heliopolis.io.imagery import (
     read_colours,
     write_plain,
 )
+from heliopolis.io.limits import reading
 from heliopolis.io.vector import write_layers
-from heliopolis.roofs.outline import outlines
+from heliopolis.roofs.outline import outlines_and_originals
 from heliopolis.roofs.probability import HALO_M, load_net, roof_probability
 
+#: Largest net that is read [bytes].
+_LARGEST_NET = 2_000_000_000
 _BLOCK_PX = 2048
 #: Ground sampling distances that the net was tried on [m].
 _GSD_M = (0.05, 0.7)
@@ -52,7 +55,7 @@ def segment_image(
             where=str(image),
             remedy="Check the georeference or --gsd, or resample the image",
         )
-    net = _net(weights)
+    net = read_net(weights)
     chance = _by_blocks(image, grid, net, flips, progress)
     write_plain(out, chance, grid, "roof_probability")
     if polygons is None:
@@ -61,26 +64,23 @@ def segment_image(
     if threshold is not None:
         level, least = threshold, 0.0
     metric = Affine(grid.gsd_m[0], 0, grid.corner_m[0], 0, -grid.gsd_m[1], grid.corner_m[1])
-    found = outlines(
+    found, originals = outlines_and_originals(
         chance, GeoBox(grid.shape, metric, None), level, min_area_m2, min_probability=least
     )
-    write_layers(polygons, {"roofs": _on_map(found, grid)})
+    write_layers(polygons, {"roofs": _on_map(found, grid), "originals": _on_map(originals, grid)})
     return len(found)
 
 
-def _net(weights: Path | None) -> Any:
+def read_net(weights: Path | None) -> Any:
+    """The shipped net, or the one of a sidecar; `InputError` where it cannot be used."""
     if weights is None:
         return load_net()
     from roofnet import weights as stored
 
-    try:
+    if weights.with_suffix(".onnx").stat().st_size > _LARGEST_NET:
+        raise InputError("the net is larger than any that is read", where=str(weights))
+    with reading("the net (.onnx, with its .json)", weights):
         return load_net(stored.read(weights.with_suffix(".json")))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            "the weights cannot be used",
-            where=str(weights),
-            remedy=f"Give the .json beside the .onnx file: {error}",
-        ) from error
 
 
 def _by_blocks(

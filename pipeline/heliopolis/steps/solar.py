@@ -82,10 +82,22 @@ def horizon(
     bands: dict[str, xr.DataArray] = {}
     for name, surface in layers.items():
         angles = horizon_of_cells(
-            surface, cell_m, where, solar.directions, solar.horizon_distance_m, observers=eyes
+            surface,
+            cell_m,
+            where,
+            solar.directions,
+            solar.horizon_distance_m,
+            observers=eyes,
+            origin=_origin(wide),
         )
         bands |= _bands(name, angles, where[halo:-halo, halo:-halo], inner)
     write_cog(horizon, bands, tags={"directions": str(solar.directions)})
+
+
+def _origin(grid: GeoBox) -> tuple[int, int]:
+    """Row and column of the first cell in the lattice of the CRS, which all tiles share."""
+    cell_m = abs(grid.resolution.x)
+    return -round(grid.affine.f / cell_m), round(grid.affine.c / cell_m)
 
 
 def _bands(

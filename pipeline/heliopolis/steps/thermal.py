@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from heliopolis.io.slstr import READ as SLSTR_READ
 from heliopolis.io.slstr import grid_swath, read_swaths
 from heliopolis.scene import Scene, Sensor, other_dates, read_scenes
 from heliopolis.steps.cells import Cells, averaged, inside, no_cells, samples
+from heliopolis.steps.city_form import form_predictors, read_form
 from heliopolis.steps.landsat_cells import landsat_assets, landsat_cells
 from heliopolis.steps.optical import options_grid as grid_of
 from heliopolis.steps.scene_files import opened
+from heliopolis.study import MIN_COVERED
 from heliopolis.thermal import sharpen as sharpening
 from heliopolis.thermal.composite_error import split_sigma
 from heliopolis.thermal.planck import ZERO_C_K
@@ -166,9 +169,12 @@ def sharpen(
     report: Path,
     options: dict[str, Any],
     patterns: Sequence[Path] = (),
+    form: Path | None = None,
 ) -> None:
     """Sharpen one scene to the study grid where the predictors have skill, and report on it.
 
+    ``form`` holds the heights of the city (`heliopolis.steps.city_form`), where they are known:
+    what stands there, the sky that is seen and the sun at the time of the scene are predictors.
     ``patterns`` are sharp temperatures of other dates, nearest first: that of the first clear one
     is offered as a predictor and tested by itself.
     """
@@ -177,22 +183,26 @@ def sharpen(
     tags = read_tags(coarse)
     seen = read_onto([coarse], raster_grid(coarse))
     predictors: dict[str, Any] = {}
+    heights: dict[str, Any] = {}
     if thermal.sharpen and optical is not None:
         stack = read_onto([optical], grid)
         predictors = {str(name): stack[name].to_numpy() for name in stack.data_vars}
+    if thermal.sharpen and form is not None:
+        heights = _of_form(form, grid, tags["acquired"])
     pattern = _pattern(patterns, grid) if thermal.sharpen else {}
     random = seen[PARTS[0]].to_numpy() if PARTS[0] in seen else np.zeros(1)
     beyond = "seen_c" in seen
     result = sharpening.sharpen(
         seen["seen_c" if beyond else "lst_c"].to_numpy() + ZERO_C_K,
         seen["lst_sd_c"].to_numpy(),
-        {**predictors, **pattern},
+        predictors | heights | {name: one["lst_c"] for name, one in pattern.items()},
         raster_grid(coarse),
         grid,
         own_k=seen["lst_c"].to_numpy() + ZERO_C_K if beyond else None,
         psf_fwhm_m=float(tags["native_resolution_m"]),
         noise_k=float(np.median(random[np.isfinite(random)])) if np.isfinite(random).any() else 0.0,
-        pattern=list(pattern),
+        pattern={name: one["lst_sd_c"] for name, one in pattern.items()},
+        form=list(heights),
         regression=thermal.sharpen,
     )
     carried = {key: tags[key] for key in _CARRIED if key in tags} | sharpen_tags(result)
@@ -205,13 +215,21 @@ def sharpen(
     write_json(report, {**carried, **sharpen_report(result)})
 
 
-def _pattern(patterns: Sequence[Path], grid: GeoBox) -> dict[str, Any]:
-    """Sharp temperature of the first date that is clear enough, by its name."""
+def _of_form(form: Path, grid: GeoBox, acquired: str) -> dict[str, Any]:
+    """Predictors from the heights of the city, where these cover the study."""
+    if float(read_tags(form)["covered"]) < MIN_COVERED:
+        return {}
+    return form_predictors(read_form(form, grid), grid, datetime.fromisoformat(acquired))
+
+
+def _pattern(patterns: Sequence[Path], grid: GeoBox) -> dict[str, dict[str, Any]]:
+    """Sharp temperature and error of the first date that is clear enough, by its name."""
     for path in patterns:
         tags = read_tags(path)
         if float(tags.get("clear_share", 0.0)) >= _CLEAR_PATTERN:
             name = f"pattern_{tags.get('scene', path.stem)}"
-            return {name: read_onto([path], grid, bands=["lst_c"])["lst_c"].to_numpy()}
+            read = read_onto([path], grid, bands=["lst_c", "lst_sd_c"])
+            return {name: {band: read[band].to_numpy() for band in ("lst_c", "lst_sd_c")}}
     return {}
 
 

@@ -56,6 +56,8 @@ class Model:
         Departures of the slopes (coarse y, x, predictor), or None.
     prior
         Evidence that holds them to zero [cells].
+    homogeneous
+        Learnt with more weight on homogeneous cells (`homogeneity`).
     """
 
     name: str
@@ -64,6 +66,7 @@ class Model:
     trees: Any | None = None
     local: Array | None = None
     prior: float | None = None
+    homogeneous: bool = False
 
     def of_cells(self, first: Array, second: Array) -> Array:
         """Prediction for coarse cells (y, x) from their moments, up to a constant."""
@@ -75,6 +78,17 @@ class Model:
             flat = self.trees.predict(first.reshape(-1, first.shape[-1]))
             out = out + flat.reshape(out.shape)
         return out
+
+    def steepness(self, index: int) -> float:
+        """Root mean square slope of one predictor, the others being standard normal [K]."""
+        own = np.asarray(self.slopes[index])
+        if self.local is not None:
+            own = own + self.local[..., index]
+        square = float(np.mean(own**2))
+        for slope, (i, j) in zip(self.products, pairs(len(self.slopes)), strict=True):
+            if index in (i, j):
+                square += float(slope) ** 2 * (4.0 if i == j else 1.0)
+        return float(np.sqrt(square))
 
     def of_pixels(self, fields: Array, local: Sequence[Array]) -> Array:
         """Prediction (y, x) for standardised predictors (predictor, y, x).
@@ -124,6 +138,8 @@ class Lesson:
     on_levels
         ``target`` and ``features`` are not detail but the values themselves, less their means:
         no products and no local slopes are learnt then.
+    weights
+        Weight of each cell (y, x), 1 in the mean; None: all count alike.
     """
 
     target: Array
@@ -132,9 +148,12 @@ class Lesson:
     usable: Mask
     folds: NDArray[np.intp]
     on_levels: bool = False
+    weights: Array | None = None
 
     def taught(self, penalties: dict[str, float], held: int | None) -> Iterator[Model]:
         """The models, each global and with local slopes, from all cells but one fold.
+
+        With weights the global ones alone: slopes of a neighbourhood know its ground already.
 
         Parameters
         ----------
@@ -145,6 +164,7 @@ class Lesson:
         """
         cells = self.usable if held is None else self.usable & (self.folds != held)
         wide = self.usable.sum() >= MIN_CELLS_LOCAL and not self.on_levels
+        wide = wide and self.weights is None
         nearby = Nearby.of(self, cells) if wide else None
         for name, penalty in penalties.items():
             model = self._global(name, penalty, held, cells)
@@ -179,11 +199,12 @@ class Lesson:
         beta = ridge(gram[:size, :size], moment[:size], n, np.array([penalty]))[:, 0]
         products = np.zeros(self.features.shape[-1] - count)
         products[: size - count] = beta[count:]
-        model = Model(name, beta[:count], products)
+        model = Model(name, beta[:count], products, homogeneous=self.weights is not None)
         if name != "boosting":
             return model
         left = (self.target - self._detail(model))[cells]
-        return replace(model, trees=_trees(self.first[cells], left))
+        weights = None if self.weights is None else self.weights[cells]
+        return replace(model, trees=_trees(self.first[cells], left, weights))
 
     def _detail(self, model: Model) -> Array:
         """Detail that the global slopes of a model give."""
@@ -198,7 +219,8 @@ class Lesson:
         for fold in range(int(self.folds.max()) + 1):
             cells = self.usable & (self.folds == fold)
             x = self.features[cells]
-            found.append((x.T @ x, x.T @ self.target[cells], len(x)))
+            turned = x.T if self.weights is None else x.T * self.weights[cells]
+            found.append((turned @ x, turned @ self.target[cells], len(x)))
         return found
 
     def _gathered(self, held: int | None) -> tuple[Array, Array, int]:
@@ -268,10 +290,31 @@ def _around(field: Array) -> Array:
     return np.asarray(area * smooth[::_LATTICE, ::_LATTICE])
 
 
-def _trees(x: Array, y: Array) -> Any:
+def homogeneity(first: Array, second: Array, usable: Mask) -> Array:
+    """Weight of each cell for learning, 1 in the mean: more where it is all of one kind.
+
+    ``1 / (v + median v)`` with v the mean variance of the predictors within the cell; the idea of
+    learning from homogeneous cells is that of Gao et al. (2012), doi:10.3390/rs4113287.
+
+    Parameters
+    ----------
+    first, second
+        Means over the cells of the predictors (y, x, predictor) and of their products
+        (y, x, pair).
+    usable
+        Cells that may be learnt from (y, x).
+    """
+    squares = [k for k, (i, j) in enumerate(pairs(first.shape[-1])) if i == j]
+    within = np.maximum(second[..., squares] - first**2, 0.0).mean(axis=-1)
+    typical = float(np.median(within[usable]))
+    weight = 1.0 / np.maximum(within + typical, 1e-9)
+    return np.asarray(weight / weight[usable].mean())
+
+
+def _trees(x: Array, y: Array, weights: Array | None) -> Any:
     step = -(-len(y) // MAX_CELLS)
     model = HistGradientBoostingRegressor(
         max_iter=50, learning_rate=0.1, max_leaf_nodes=8, min_samples_leaf=10,
         early_stopping=False, random_state=0,
     )  # fmt: skip
-    return model.fit(x[::step], y[::step])
+    return model.fit(x[::step], y[::step], None if weights is None else weights[::step])

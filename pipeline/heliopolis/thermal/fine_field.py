@@ -17,10 +17,10 @@ from scipy import ndimage
 
 from heliopolis.thermal.candidates import Model
 from heliopolis.thermal.conserve import Nesting, Part, Sums, fill_gaps
-from heliopolis.thermal.heldout import Verdict
 from heliopolis.thermal.moments import Moments, in_order
 from heliopolis.thermal.planck import from_linear, to_linear
 from heliopolis.thermal.predictors import Prepared, Window, windows
+from heliopolis.thermal.verdict import Verdict
 
 Array = NDArray[Any]
 #: A prediction may lie outside the range of the coarse values by this share of it, and a
@@ -74,6 +74,8 @@ class FineField:
         What the held-out test says.
     learnt
         The model, None for smooth interpolation.
+    inherited
+        Squared error [K2] (fine y, x) that comes with predictors, or None.
     side
         Side of the windows [pixel].
     """
@@ -83,6 +85,7 @@ class FineField:
     nest: Nesting
     verdict: Verdict
     learnt: Learnt | None
+    inherited: Array | None = None
     side: int = SIDE
 
     @property
@@ -178,6 +181,8 @@ class FineField:
             square = np.square(own - nest.drawn(plain, *window)) if self.learnt is not None else 0.0
             here = np.maximum(nest.drawn(varied, *window), least)
             variance = verdict.tail**2 * (constant * here + spread * square)
+            if self.inherited is not None:
+                variance = variance + self.inherited[window]
             marked = flags[window]
             variance = np.where(marked > 0, np.maximum(variance, most), variance)
             error = np.clip(nest.drawn(noise, *window), low, high)

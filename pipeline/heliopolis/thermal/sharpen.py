@@ -29,8 +29,9 @@ from threadpoolctl import threadpool_limits
 
 from heliopolis.thermal.conserve import Nesting, crop_to
 from heliopolis.thermal.fine_field import SIDE, FineField, Learnt
-from heliopolis.thermal.heldout import FWHM_TO_SIGMA, chosen, judge
+from heliopolis.thermal.heldout import chosen, judge
 from heliopolis.thermal.moments import moments
+from heliopolis.thermal.octave import FWHM_TO_SIGMA
 from heliopolis.thermal.planck import from_linear, to_linear
 from heliopolis.thermal.predictors import Prepared, Source, in_memory
 
@@ -53,7 +54,7 @@ class SharpenResult:
     method
         ``smooth``, ``ridge``, ``kernel`` or ``boosting``.
     skill
-        The held-out test: see `heliopolis.thermal.heldout.Verdict.report`.
+        The held-out test: see `heliopolis.thermal.verdict.Verdict.report`.
     effective_resolution_m
         Cell size over which plain averaging would leave the same error [m].
     mass_residual_k
@@ -83,7 +84,8 @@ def sharpen(
     own_k: Any | None = None,
     psf_fwhm_m: float = 0.0,
     noise_k: float = 0.0,
-    pattern: Sequence[str] = (),
+    pattern: Mapping[str, Any] | None = None,
+    form: Sequence[str] = (),
     regression: bool = True,
     side: int = SIDE,
 ) -> SharpenResult:
@@ -111,8 +113,13 @@ def sharpen(
     noise_k
         Part of ``coarse_sd_k`` that is random from cell to cell [K], a typical value.
     pattern
-        Names of the predictors that are sharp temperatures of other dates. Whether they help,
-        alone or beside the others, is tested by itself and reported as ``pattern``.
+        Names of the predictors that are sharp temperatures of other dates, each with its own
+        1-sigma error [K] (y, x) on ``fine_grid``. Whether they help, alone or beside the others,
+        is tested by itself and reported as ``pattern``. What is wrong with them is handed down,
+        and no test of coarse cells sees it: it is added to the stated error.
+    form
+        Names of the predictors that tell the form of the city. They are used where the same test
+        is better with them.
     regression
         False: smooth interpolation only.
     side
@@ -125,7 +132,7 @@ def sharpen(
     # Threads of many small fits cost more than they save; windows have threads of their own.
     with threadpool_limits(limits=1):
         return _sharpened((coarse_k, own_k), coarse_sd_k, _source(predictors, classes, fine_grid),
-                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern,
+                          (coarse_grid, fine_grid), (psf_fwhm_m, noise_k), pattern or {}, form,
                           regression=regression, side=side)  # fmt: skip
 
 
@@ -135,7 +142,8 @@ def _sharpened(
     source: Source,
     grids: tuple[GeoBox, GeoBox],
     sensor: tuple[float, float],
-    pattern: Sequence[str],
+    pattern: Mapping[str, Any],
+    form: Sequence[str],
     *,
     regression: bool,
     side: int,
@@ -154,17 +162,19 @@ def _sharpened(
     blur = psf_fwhm_m / cell_m
     verdict, learnt = judge(linear, None, blur, noise_k), None
     carried: dict[str, Any] = {}
+    inherited: Array | None = None
     if regression and np.isfinite(coarse).any():
         prepared = Prepared.of(source)
         if prepared.used:
             sigma = psf_fwhm_m / float(fine_grid.resolution.x) * FWHM_TO_SIGMA
             cells = moments(prepared, nest, sigma, side)
-            choice = chosen(linear, cells, prepared.names, pattern, blur, noise_k)
+            choice = chosen(linear, cells, prepared.names, list(pattern), blur, noise_k, form)
             verdict, carried = choice.verdict, choice.carried
             if verdict.model is not None:
                 kept = choice.predictors
                 learnt = Learnt(prepared.only(kept), cells.only(kept), verdict.model)
-    made = FineField(to_linear(kept_k), noise, nest, verdict, learnt, side).made(cell_m)
+                inherited = _inherited(learnt, verdict.amplitude, pattern)
+    made = FineField(to_linear(kept_k), noise, nest, verdict, learnt, inherited, side).made(cell_m)
     return SharpenResult(
         lst_k=_wrapped(made.lst_k, fine_grid, "K"),
         sd_k=_wrapped(made.sd_k, fine_grid, "K"),
@@ -175,6 +185,19 @@ def _sharpened(
         mass_residual_k=made.mass_residual_k,
         predictors=[] if learnt is None else learnt.prepared.names,
     )
+
+
+def _inherited(learnt: Learnt, amplitude: float, pattern: Mapping[str, Any]) -> Array | None:
+    """Squared error [K2] (fine y, x) that temperatures of other dates hand down; None: nothing."""
+    prepared, found = learnt.prepared, None
+    for i, name in enumerate(prepared.names):
+        if name in pattern:
+            sd = np.asarray(pattern[name], dtype="float32")
+            sd = np.where(np.isfinite(sd), sd, np.nanmean(sd))
+            share = amplitude * learnt.model.steepness(i) / float(prepared.spread[i])
+            part = np.square(np.float32(share) * sd)
+            found = part if found is None else found + part
+    return found
 
 
 def _source(predictors: Any, classes: Any | None, grid: GeoBox) -> Source:

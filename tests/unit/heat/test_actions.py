@@ -56,6 +56,17 @@ def test_model_finds_effects_with_their_errors_and_its_skill() -> None:
                         cell_m=100.0) is None  # fmt: skip
 
 
+def test_drivers_are_compared_whatever_their_units() -> None:
+    rng = np.random.default_rng(6)
+    metres, share = rng.random((60, 60)), rng.random((60, 60))
+    target = 2.0 * metres - 3.0 * share + 0.1 * rng.standard_normal((60, 60))
+    models = [driver_model(target, {"height": scale * metres, "share": share}, cell_m=100.0)
+              for scale in (1.0, 1000.0)]  # fmt: skip
+    first, second = (model.importance for model in models if model is not None)
+    assert list(first) == ["share", "height"] == list(second)
+    assert list(first.values()) == pytest.approx(list(second.values()), rel=1e-3)
+
+
 def test_effects_that_differ_between_places_widen_the_range() -> None:
     rng = np.random.default_rng(5)
     a = rng.random((100, 100))

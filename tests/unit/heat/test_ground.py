@@ -39,6 +39,8 @@ def test_plantable_is_neither_green_nor_roof_nor_water() -> None:
     share = plantable_share(ndvi, roof, water=water)
     assert share[:6].tolist() == pytest.approx([1.0, 0.0, 0.0, 0.6, 0.75, 0.0])
     assert np.isnan(share[6])
+    street = plantable_share(ndvi, roof, water=water, roads=np.full(7, 0.3))
+    assert street[:6].tolist() == pytest.approx([0.7, 0.0, 0.0, 0.3, 0.45, 0.0])
     farmland = plantable_share(ndvi, roof, excluded=np.ones(7))
     assert farmland[:6].tolist() == [0.0] * 6
 

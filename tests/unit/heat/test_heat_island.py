@@ -10,6 +10,7 @@ from heliopolis.heat.suhi_dates import (
     Date,
     at_one_level,
     heat_wave_difference,
+    persistence,
     rural_reference,
     trend,
     urban_core,
@@ -40,8 +41,12 @@ def test_height_is_taken_out() -> None:
     height = 3.0 * Y + X
     flat = at_one_level(30.0 - LAPSE_K_M * height, core, height_m=height)
     assert np.ptp(flat) == pytest.approx(0.0, abs=1e-9)
-    north = at_one_level(30.0 - 0.5 * Y / 10, core, latitude_deg=Y / 10, per_degree_k=-0.5)
-    assert np.ptp(north) == pytest.approx(0.0, abs=1e-9)
+    for hemisphere in (1.0, -1.0):
+        latitude = hemisphere * (40.0 + Y / 10)
+        level = at_one_level(
+            30.0 - 0.5 * np.abs(latitude), core, latitude_deg=latitude, per_degree_k=0.5
+        )
+        assert np.ptp(level) == pytest.approx(0.0, abs=1e-9)
 
 
 def dates(rise_k_year: float, seed: int = 0) -> list[Date]:
@@ -80,8 +85,42 @@ def test_heat_waves_against_other_summer_days() -> None:
         for d, e in zip(days, noise, strict=True)
     ]
     wave = [f"2022-07-{day}" for day in range(13, 21)]
-    found = heat_wave_difference(values, wave)
+    here = {"latitude_deg": 52.0, "longitude_deg": 7.6}
+    found = heat_wave_difference(values, wave, **here)
     assert found is not None
     assert found.low_k < 2.0 < found.high_k
     assert (found.n_wave, found.n_other) == (8, 12)
-    assert heat_wave_difference(values, []) is None
+    assert heat_wave_difference(values, [], **here) is None
+
+
+def test_summer_and_day_are_those_of_the_place() -> None:
+    january = [
+        Date(datetime(2022, 1, day, 23, 30, tzinfo=UTC), "day", 4.0 + 2.0 * (day > 5), 0.3)
+        for day in range(1, 11)
+    ]
+    wave = [f"2022-01-{day:02d}" for day in range(7, 12)]
+    sydney = heat_wave_difference(january, wave, latitude_deg=-33.9, longitude_deg=151.2)
+    assert sydney is not None
+    assert (sydney.n_wave, sydney.n_other, sydney.difference_k) == (5, 5, 2.0)
+    assert heat_wave_difference(january, wave, latitude_deg=52.0, longitude_deg=151.2) is None
+
+
+def test_season_across_new_year_is_one_season() -> None:
+    december = [datetime(2015 + y, 12, 20, tzinfo=UTC) for y in range(4)]
+    january = [datetime(2016 + y, 1, 20, tzinfo=UTC) for y in range(4)]
+    found = trend([
+        Date(at, "day", 3.0 + 0.2 * (at - december[0]).days / 365.25, 0.3)
+        for at in sorted(december + january)
+    ])  # fmt: skip
+    assert found is not None
+    assert found.slope_k_year == pytest.approx(0.2, rel=1e-2)
+
+
+def test_persistence_counts_dates_beyond_their_uncertainty() -> None:
+    at = datetime(2022, 7, 1, 10, tzinfo=UTC)
+    values = [(3.0, 0.5)] * 6 + [(0.4, 0.5), (-0.2, 0.5), (5.0, float("nan"))]
+    found = persistence([Date(at, "day", value, sd) for value, sd in values])
+    assert found is not None
+    assert (found.share_of_dates, found.n_dates) == (0.75, 8)
+    assert (found.low, found.high) == pytest.approx((0.4093, 0.9285), abs=1e-4)
+    assert persistence([Date(at, "day", float("nan"), 0.5)]) is None

@@ -77,6 +77,33 @@ def test_knmi_style(tmp_path: Path) -> None:
     assert "temp_air" in weather.data
 
 
+def test_record_that_never_closes_is_warned_of(tmp_path: Path) -> None:
+    frame = table()
+    frame["ghi"] *= 0.8
+    weather = read_weather(write(tmp_path / "w.csv", frame, "# time_is: instant\n"), **SITE)
+    assert any("no shift in time mends it" in note for note in weather.warnings)
+
+
+def test_knmi_station_file(tmp_path: Path) -> None:
+    text = (
+        "# SOURCE: ROYAL NETHERLANDS METEOROLOGICAL INSTITUTE\n"
+        "# Q : global radiation (J/cm2)\n"
+        "# STN,YYYYMMDD,   HH,   FH,    T,    Q\n"
+        "  344,20230601,   11,   30,  185,  288\n"
+        "  344,20230601,   12,   40,  190,     \n"
+        "  344,20230601,   24,   40, -191,    0\n"
+    )
+    path = tmp_path / "k.txt"
+    path.write_text(text, encoding="utf-8")
+    weather = read_weather(path)
+    assert weather.times[0] == pd.Timestamp("2023-06-01 10:30", tz="UTC")
+    assert weather.times[2] == pd.Timestamp("2023-06-01 23:30", tz="UTC")
+    assert weather.data["ghi"].iloc[0] == pytest.approx(800.0)
+    assert np.isnan(weather.data["ghi"].iloc[1])
+    assert weather.data["temp_air"].tolist() == pytest.approx([18.5, 19.0, -19.1])
+    assert weather.data["wind_speed"].iloc[0] == 3.0
+
+
 def test_pvgis_json_and_csv_are_the_same(tmp_path: Path) -> None:
     rows = [
         {"time": f"20200101:{h:02d}10", "Gb(i)": 10.0 * h, "Gd(i)": 5.0, "Gr(i)": 1.0,

@@ -57,7 +57,7 @@ def page(folder):
 def test_report_needs_nothing_else(small_results):
     text, found = page(small_results)
     assert found.remote == []
-    assert len(found.images) == 3
+    assert len(found.images) == 8
     assert all(png.startswith(b"\x89PNG") for png in found.images)
     assert set(found.anchors) <= set(found.ids)
     assert "@import" not in text
@@ -106,9 +106,13 @@ def test_either_half_may_be_absent(small_results):
     assert "no value" not in render(replace(bare, buildings=buildings.iloc[:0]))
 
 
-def test_every_text_has_both_languages_with_the_same_values():
+def words():
     text = files("heliopolis.report").joinpath("words.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_every_text_has_both_languages_with_the_same_values():
+    rows = words()
     assert len({row["key"] for row in rows}) == len(rows)
     for row in rows:
         names = [
@@ -120,6 +124,109 @@ def test_every_text_has_both_languages_with_the_same_values():
         assert names[0] == names[1], row["key"]
 
 
+def test_texts_of_the_two_languages_differ():
+    """A text that is the same in both is a proper name or a word that both share."""
+    same = {row["key"] for row in words() if row["en"] == row["fr"]}
+    assert same == {"source", "licence", "asked_what", "outline_cnn"}
+
+
+def test_every_text_is_used_and_every_text_used_is_there():
+    folder = files("heliopolis.report")
+    sources = [
+        file.read_text(encoding="utf-8")
+        for place in (folder, folder / "templates", folder / "templates" / "map")
+        for file in place.iterdir()
+        if file.name.endswith((".py", ".j2"))
+    ]
+    code = "\n".join(sources)
+    called = set(re.findall(r"""say\(\s*["']([a-z_0-9]+)["']""", code))
+    keys = {row["key"] for row in words()}
+    assert called <= keys
+    made = ("use_", "outline_", "kind_", "asked_", "map_", "invest_", "cost_", "season_")
+    reasons = {"used", "cloudy", "other_sensor", "other_hours", "no_result", "failed"}
+    quoted = set(re.findall(r"""["']([a-z_0-9]+)["']""", code))
+    unused = {key for key in keys - quoted - reasons if not key.startswith(made)}
+    assert unused <= {"reference_vegetation", "reference_area_median"}
+
+
+@pytest.mark.parametrize("name", ["report.html.j2", "map/map.html.j2"])
+def test_templates_hold_no_text_of_their_own(name):
+    text = files("heliopolis.report").joinpath("templates", name).read_text(encoding="utf-8")
+    bare = re.sub(r"{%.*?%}|{{.*?}}|<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", text,
+                  flags=re.DOTALL)  # fmt: skip
+    assert re.findall(r"[A-Za-zÀ-ÿ]{2,}", bare) == []
+
+
+def small_content(folder, **change):
+    run = json.loads((folder / "run.json").read_text())
+    area = read_layer(folder / "rooftop_pv.gpkg", "study_area")
+    buildings = read_layer(folder / "rooftop_pv.gpkg", "buildings")
+    return Content({**run, **change}, "en", area, buildings=buildings)
+
+
+def test_what_was_asked_is_told_without_paths(small_results):
+    text, _ = page(small_results)
+    asked = text[text.index('id="asked"') : text.index('id="found"')]
+    for part in ("2025-06-01 – 2025-08-31", "by day", "landsat-c2-l2 (3)", "a.laz", "FR", "km²"):
+        assert part in asked
+    assert "/" not in re.sub(r"<[^>]*>", "", asked)
+
+
+def test_the_season_stands_in_the_record(small_results):
+    season = json.loads((small_results / "run.json").read_text())["heat"]["season"]
+    assert [one["acquired"][:10] for one in season] == ["2025-06-03", "2025-06-12", "2025-06-19"]
+    assert [one["used"] for one in season] == [False, True, True]
+    assert all(one["lst_zones_c"] > one["lst_area_c"] > 25 for one in season)
+
+
+def test_the_computation_stands_beside_a_year_of_the_proposed_roofs(small_results):
+    text, _ = page(small_results)
+    energy = json.loads((small_results / "run.json").read_text())["energy"]
+    assert energy["energy_kwh"] == pytest.approx(7.5 * 12 / 3.6e6, abs=1e-6)
+    assert energy["co2_g"] == pytest.approx(energy["energy_kwh"] * 56.0, abs=1e-3)
+    table = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
+    proposed = table[table["best_use"].isin(["pv", "pv_and_green"])]
+    assert 0 < len(proposed) < len(table)
+    cost = text[text.index('id="cost"') : text.index('id="glossary"')]
+    assert number(float(proposed["energy_kwh_year_p50"].sum()), "en") in cost
+    assert number(float(proposed["co2_kg_year"].sum()), "en") in cost
+    assert "0.000025" in cost
+    assert "12 W a busy core (assumed)" in cost
+
+
+def test_energy_that_was_metered_is_not_called_an_estimate(small_results):
+    energy = json.loads((small_results / "run.json").read_text())["energy"]
+    text = render(small_content(small_results, energy={**energy, "metered_share": 1.0}))
+    assert "metered by the processor" in text
+    assert "is an estimate" not in text
+
+
+def test_a_run_without_measured_jobs_invents_no_cost(small_results):
+    energy = {"energy_kwh": None, "cpu_seconds": None, "peak_memory_mb": None,
+              "method": "", "core_power_w": 12.0}  # fmt: skip
+    text = render(small_content(small_results, energy=energy))
+    assert "Not measured." in text
+
+
+def test_missing_tiles_are_named(small_results):
+    tiles = [{"id": "e1_n1", "status": "done"}, {"id": "e1_n2", "status": "failed"}]
+    text = render(small_content(small_results, tiles=tiles))
+    assert "1 tiles are missing or failed (e1_n2)" in text
+    assert "All 1 tiles" in render(small_content(small_results, tiles=tiles[:1]))
+
+
+def test_limits_tell_of_resolution_and_dates(small_results):
+    text, _ = page(small_results)
+    assert "details of about 60 m (median; at worst 60 m), though its cells are 10 m" in text
+    assert "2 dates, from 2025-06-12 to 2025-06-19" in text
+    assert "Scenes found that do not count: 1 left out: too little is clear." in text
+
+
+def test_values_stand_with_their_uncertainty(small_results):
+    text, _ = page(small_results)
+    assert "7.5 ± 0.9" in text
+
+
 @pytest.mark.parametrize(
     ("value", "digits", "text"), [(1234.5, 1, "1\u202f234,5"), (-0.04, 1, "0,0"), (None, 0, "–")]
 )
@@ -128,4 +235,4 @@ def test_numbers_in_french(value, digits, text):
 
 
 def test_say_puts_values_in():
-    assert "7" in say("tiles_failed", "en", n="7")
+    assert "7" in say("tiles_failed", "en", n="7", names="e1_n1")

@@ -22,7 +22,7 @@ def parsed(path):
 def test_all_sources_are_relative_and_exist(small_results):
     root = parsed(small_results / "heliopolis.qgz")
     sources = [one.text for one in root.iter("datasource")]
-    assert len(sources) == 10
+    assert len(sources) == 10 + 3, "ten layers and the maps of three dates"
     for source in sources:
         assert source.startswith("./")
         assert (small_results / source.split("|")[0]).is_file()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from roofnet import weights
+from roofnet.calibration import LOGIT_EDGES, expected_error, fit
+from roofnet.evaluate import matched_objects
 from roofnet.predict import STEP_PX, TILE_PX, Predictor, covering
 
 
@@ -113,3 +115,24 @@ def test_geneva_is_split_by_tile(data_dir) -> None:
     assert train
     assert validation
     assert not train & validation
+
+
+def test_objects_match_one_to_one_at_half_overlap() -> None:
+    roof = np.zeros((80, 120), bool)
+    roof[10:40, 10:40] = roof[10:40, 60:90] = True
+    chance = np.where(roof, 0.9, 0.1)
+    assert matched_objects(chance, roof, 0.5, 0.6).tolist() == [2, 2, 2]
+    chance[10:40, 40:60] = 0.9  # one patch over both: IoU with each is below one half
+    assert matched_objects(chance, roof, 0.5, 0.6).tolist() == [0, 1, 2]
+    assert matched_objects(np.where(roof, 0.55, 0.1), roof, 0.5, 0.6).tolist() == [0, 0, 2]
+
+
+def test_calibration_removes_overconfidence() -> None:
+    rng = np.random.default_rng(1)
+    logit = rng.normal(0, 3, 200_000)
+    roof = rng.random(logit.size) < 1 / (1 + np.exp(-logit / 2 - 0.4))
+    counts = np.stack([np.histogram(logit[roof == k], LOGIT_EDGES)[0] for k in (0, 1)])
+    slope, offset = fit([counts.astype("float64")])
+    assert (slope, offset) == (pytest.approx(0.5, abs=0.02), pytest.approx(0.4, abs=0.03))
+    assert expected_error(counts) > 0.05
+    assert expected_error(counts, slope, offset) < 0.01

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from shapely import Polygon, affinity, box, hausdorff_distance
 
-from heliopolis.roofs.outline import outlines
+from heliopolis.roofs.outline import outlines, outlines_and_originals
 from heliopolis.roofs.regularise import MAX_AREA_CHANGE, MAX_DISTANCE_M, regularised
 
 CELL = 0.25
@@ -76,9 +76,12 @@ def test_small_and_missing_are_left_out() -> None:
     chance[50:90, 50:90] = np.nan
     assert outlines(chance, grid(100, 100), 0.5, 10).empty
     assert list(outlines(chance, grid(100, 100), 0.5, 10)) == [
+        "outline_id",
         "footprint_m2",
         "probability_mean",
         "regular",
+        "area_change",
+        "distance_m",
         "geometry",
     ]
 
@@ -141,3 +144,14 @@ def test_round_building_is_not_squared() -> None:
     tank = Point(0, 0).buffer(12)
     made, _ = regularised(tank, 0.5)
     assert made.symmetric_difference(tank).area < 0.06 * tank.area
+
+
+def test_original_is_kept_beside_each_outline_with_its_distance() -> None:
+    chance = field(200, 200, (20, 20, 100, 140), (130, 40, 170, 90))
+    made, originals = outlines_and_originals(chance, grid(200, 200), 0.5, 10)
+    assert made["outline_id"].tolist() == originals["outline_id"].tolist() == [1, 2]
+    for shape, raw, told in zip(made.geometry, originals.geometry, made["distance_m"], strict=True):
+        exact = hausdorff_distance(shape.boundary, raw.boundary, densify=0.01)
+        assert exact <= told <= exact + 0.26
+    np.testing.assert_allclose(made.area / originals.area - 1, made["area_change"], atol=1e-12)
+    assert made["area_change"].abs().max() <= MAX_AREA_CHANGE

@@ -20,7 +20,7 @@ def test_files(folder):
     for name in (
         "imagery/ortho.tif", "elevation/points.laz", "cadastre/footprints.gpkg", "places.gpkg",
         "boundary.gpkg", "weather.csv", "truth/truth.gpkg", "truth/dsm_truth.tif",
-        "truth/landcover.tif",
+        "truth/landcover.tif", "truth/heights.tif",
     ):  # fmt: skip
         assert (folder / name).is_file(), name
     assert not list(folder.rglob(".*"))

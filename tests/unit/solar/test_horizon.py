@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliopolis.solar.horizon import horizon, horizon_of_cells, reach_m
+from heliopolis.accuracy.horizons import difference, walk
+from heliopolis.solar.horizon import ROUND_EARTH, horizon, horizon_of_cells, reach_m
+from heliopolis.solar.terrain import terrain_horizon
 
 
 def brute(dsm: np.ndarray, cell: float, directions: int, reach: float) -> np.ndarray:
@@ -54,6 +56,27 @@ def test_equals_brute_force(seed: int, reach: float) -> None:
     dsm = blocks(seed)
     found = horizon(dsm, 0.5, 7, reach)
     assert np.abs(found - brute(dsm, 0.5, 7, reach)).max() < 1e-3
+
+
+def test_far_field_is_close_to_brute_force() -> None:
+    dsm = blocks(3, (150, 170))
+    found = difference(dsm, 0.5, cells=2000)
+    assert found["difference_mean_deg"] < 0.1
+    assert found["difference_p99_deg"] < 1.0
+    assert abs(found["bias_deg"]) < 0.01
+
+
+@pytest.mark.parametrize("reach", [5, 17, 60, 200])
+@pytest.mark.parametrize("azimuth", [0.0, 45.0, 180.0, 315.0])
+def test_hulls_are_exact_on_lines_through_cells(
+    monkeypatch: pytest.MonkeyPatch, reach: int, azimuth: float
+) -> None:
+    monkeypatch.setattr("heliopolis.solar.horizon.NEAR_CELLS", 2)
+    dsm = blocks(4, (70, 90))
+    rows, cols = np.indices(dsm.shape).reshape(2, -1)
+    found = horizon(dsm, 1.0, 8, float(reach))[round(azimuth / 45)]
+    true = walk(dsm, 1.0, rows, cols, azimuth, float(reach))
+    assert np.allclose(found.ravel(), true, atol=1e-3)
 
 
 def test_wall_to_the_north_by_hand() -> None:
@@ -101,6 +124,13 @@ def test_result_does_not_depend_on_the_tile() -> None:
     assert np.allclose(whole, part, atol=1e-5)
 
 
+def test_parts_of_a_grid_give_what_the_whole_gives() -> None:
+    dsm = blocks(6, (230, 240))
+    whole = horizon(dsm, 1.0, 9, 90.0)[:, 100:130, 100:140]
+    part = horizon(dsm[7:222, 5:235].copy(), 1.0, 9, 90.0, origin=(7, 5))[:, 93:123, 95:135]
+    assert np.allclose(whole, part, atol=1e-5)
+
+
 def test_gaps_hide_nothing_and_see_nothing() -> None:
     dsm = np.zeros((20, 20), dtype="float32")
     dsm[5, :] = np.nan
@@ -115,6 +145,30 @@ def test_observers_above_the_surface_look_over_small_things() -> None:
     dsm[4, 5] = 0.1
     assert horizon(dsm, 0.5, 4)[1, 4, 4] > 10
     assert horizon(dsm, 0.5, 4, observers=dsm + 0.15)[1, 4, 4] == 0
+
+
+@pytest.mark.parametrize("near", [0, 64])
+def test_earth_falls_away_under_the_sight(monkeypatch: pytest.MonkeyPatch, near: int) -> None:
+    monkeypatch.setattr("heliopolis.solar.horizon.NEAR_CELLS", near)
+    dem = np.zeros((3, 61), dtype="float32")
+    dem[:, 50] = 1000.0
+    where = np.zeros(dem.shape, dtype=bool)
+    where[1, 10] = where[1, 30] = True
+    east = horizon_of_cells(dem, 500.0, where, 4, drop=ROUND_EARTH)[1]
+    for angle, distance in zip(east, (20_000.0, 10_000.0), strict=True):
+        fall = 0.87 * distance**2 / (2 * 6_371_000.0)
+        true = math.degrees(math.atan((1000.0 - fall) / distance))
+        assert angle == pytest.approx(true, abs=1e-3)
+
+
+def test_hills_beyond_the_surface_model() -> None:
+    dem = np.zeros((40, 80), dtype="float32")
+    dem[:, 12] = 500.0
+    dem[:, 60:] = 300.0
+    rows, cols = np.array([20, 20]), np.array([10, 10])
+    found = terrain_horizon(dem, 100.0, rows, cols, np.array([0.0, 100.0]), 4, min_distance_m=1000)
+    assert found[1] == pytest.approx(np.degrees(np.arctan([0.06, 0.04])), abs=0.05)
+    assert not found[3].any()
 
 
 def test_reach() -> None:

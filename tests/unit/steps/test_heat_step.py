@@ -127,7 +127,7 @@ def test_step_finds_the_hot_disc_and_ranks_the_places(city: dict[str, Any]) -> N
 def test_every_layer_has_its_columns_even_without_a_zone_or_optical(city: dict[str, Any]) -> None:
     options = {**city["options"], "heat": {"min_anomaly_k": 50.0}, "places": None}
     hot_zones(**{**city, "optical": None, "footprints": None, "places": [], "options": options})
-    for name in ("hot_zones", "heat_cells", "places", "study_area"):
+    for name in ("hot_zones", "heat_cells", "places", "place_actions", "study_area"):
         table = read_layer(city["hot_zones"], name)
         assert set(layer_fields(name)) <= set(table.columns)
     assert len(read_layer(city["hot_zones"], "hot_zones")) == 0
@@ -135,6 +135,20 @@ def test_every_layer_has_its_columns_even_without_a_zone_or_optical(city: dict[s
     cells = read_layer(city["hot_zones"], "heat_cells")
     assert cells["ndvi_mean"].isna().all()
     assert cells["gi_z"].notna().all()
+
+
+def test_the_middle_of_roads_is_not_planted(city: dict[str, Any], tmp_path: Path) -> None:
+    hot_zones(**city)
+    before = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    street = shapely.LineString([(401_000.0, 5_704_050.0), (403_000.0, 5_704_050.0)])
+    write_layers(tmp_path / "roads.gpkg", {"roads": gpd.GeoDataFrame(geometry=[street], crs=CRS)})
+    heat = {"roads": str(tmp_path / "roads.gpkg"), "road_strip_m": 8.0}
+    hot_zones(**{**city, "options": {**city["options"], "heat": heat}})
+    after = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    roof_m, lake_m = 0.0, 160.0
+    length = street.intersection(after.geometry).length - roof_m - lake_m
+    assert before["plantable_m2"] - after["plantable_m2"] == pytest.approx(8.0 * length, rel=0.25)
+    assert read_provenance(city["hot_zones"])["hot_zones"]["road_strip_m"] == 8.0
 
 
 def test_identifiers_of_an_earlier_result_are_kept(city: dict[str, Any], tmp_path: Path) -> None:
@@ -192,3 +206,33 @@ def test_command_refuses_degrees(tmp_path: Path) -> None:
     write_cog(tmp_path / "x.tif", {"v": wrap_xr(np.zeros(grid.shape, dtype="float32"), grid)})
     with pytest.raises(GridError):
         hotspot_files(tmp_path / "x.tif", tmp_path / "z.gpkg")
+
+
+def test_sky_view_is_told_and_a_driver_where_the_form_of_the_city_is_known(
+    city: dict[str, Any], tmp_path: Path
+) -> None:
+    hot_zones(**city)
+    assert read_layer(city["hot_zones"], "hot_zones")["sky_view_mean"].isna().all()
+    rng = np.random.default_rng(3)
+    sky = np.clip(0.8 + 0.1 * gaussian_filter(rng.standard_normal((600, 600)), 8.0) * 20, 0, 1)
+    write(tmp_path / "form.tif", {"sky_view": sky}, 10.0)
+    green = 0.4 + 0.2 * rng.random((300, 300))
+    write(tmp_path / "optical.tif", {"ndvi": green, "water": np.zeros((300, 300))}, 20.0)
+    hot_zones(**city, form=tmp_path / "form.tif")
+    zone = read_layer(city["hot_zones"], "hot_zones").iloc[0]
+    assert 0.5 < zone["sky_view_mean"] < 1.0
+    told = read_provenance(city["hot_zones"])["hot_zones"]["drivers"]
+    assert all("sky_view" in model["effects_k"] for model in told)
+
+
+def test_latitude_of_a_grid_is_that_of_its_cells() -> None:
+    from pyproj import Transformer
+
+    from heliopolis.steps.heat_island import _latitude
+
+    grid = GeoBox.from_bbox((400_000, 5_600_000, 500_000, 5_700_000), CRS, resolution=500.0)
+    found = _latitude(grid)
+    x, y = grid.affine * (150.5, 40.5)
+    exact = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)[1]
+    assert found.shape == grid.shape
+    assert found[40, 150] == pytest.approx(exact, abs=1e-4)

@@ -106,6 +106,7 @@ def publish_into(folder, **inputs):
     publish(
         project=folder / "heliopolis.qgz",
         report=folder / "report.html",
+        map_page=folder / "map.html",
         stac=folder / "stac" / "collection.json",
         run=folder / "run.json",
         options={**shared().small_options(), "jobs": str(folder / "work" / "jobs")},
@@ -129,7 +130,7 @@ def test_each_half_publishes_alone(small_inputs, tmp_path):
         boundary=small_inputs["boundary"],
     )
     for folder in (solar, heat):
-        for name in ("heliopolis.qgz", "report.html", "stac/collection.json", "run.json"):
+        for name in ("heliopolis.qgz", "report.html", "map.html", "run.json"):
             assert (folder / name).stat().st_size > 500
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from odc.geo import Geometry
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import rasterize, wrap_xr
+from shapely import MultiPolygon, affinity, box
 
 from heliopolis.errors import GridError, InputError
-from heliopolis.io.raster import read_raster
-from heliopolis.io.vector import read_layer
+from heliopolis.io.raster import read_raster, write_cog
+from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.steps.roof_images import buildings, roof_outlines, roof_probability
 from heliopolis.steps.segment_image import segment_image
 
@@ -103,6 +108,21 @@ def test_segment_plain_image(tmp_path: Path) -> None:
     assert count >= 1
 
 
+@pytest.mark.parametrize("block_px", [97, 160])
+def test_answer_is_the_same_to_the_byte_for_any_block(
+    tmp_path: Path, monkeypatch, block_px
+) -> None:
+    image = write_image(tmp_path / "ortho.tif", size=300)
+    segment_image(image, tmp_path / "whole.tif")
+    monkeypatch.setattr("heliopolis.steps.segment_image._BLOCK_PX", block_px)
+    segment_image(image, tmp_path / "blocks.tif")
+    with (
+        rasterio.open(tmp_path / "whole.tif") as one,
+        rasterio.open(tmp_path / "blocks.tif") as two,
+    ):
+        assert one.read(1).tobytes() == two.read(1).tobytes()
+
+
 def test_segment_in_feet_gives_the_same_as_in_metres(tmp_path: Path) -> None:
     metric = write_image(tmp_path / "m.tif", size=300)
     with rasterio.open(metric) as source:
@@ -118,7 +138,7 @@ def test_segment_in_feet_gives_the_same_as_in_metres(tmp_path: Path) -> None:
     segment_image(tmp_path / "ft.tif", tmp_path / "pf.tif", polygons=tmp_path / "f.gpkg")
     with rasterio.open(tmp_path / "pm.tif") as one, rasterio.open(tmp_path / "pf.tif") as other:
         np.testing.assert_allclose(one.read(1), other.read(1), atol=1e-3)
-    in_m, in_ft = read_layer(tmp_path / "m.gpkg"), read_layer(tmp_path / "f.gpkg")
+    in_m, in_ft = (read_layer(tmp_path / f"{k}.gpkg", "roofs") for k in "mf")
     assert in_ft.area.sum() * foot**2 == pytest.approx(in_m.area.sum(), rel=1e-3)
 
 
@@ -152,3 +172,38 @@ def test_near_infrared_is_not_taken_for_transparency(tmp_path: Path, marked_alph
         )
         made.append(read_raster(tmp_path / f"{name}_p.tif")["roof_probability"].values)
     np.testing.assert_allclose(made[0], made[1], atol=5e-3)
+
+
+@pytest.mark.parametrize(("east", "role"), [(0, "adds"), (20, "left out")])
+def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, role) -> None:
+    places = [(x, y) for x in range(20, 270, 40) for y in range(20, 270, 40)]
+    houses = [box(x, y, x + 12, y + 9) for x, y in places]
+    seen = [*(affinity.translate(h, east, 0) for h in houses[1:]), box(270, 270, 290, 290)]
+    grid = GeoBox.from_bbox((0, 0, 300, 300), "EPSG:2154", resolution=0.25)
+    mask = rasterize(Geometry(MultiPolygon(seen), "EPSG:2154"), grid).to_numpy()
+    band = wrap_xr(np.where(mask, 0.9, 0.02).astype("float32"), grid)
+    tags = {"threshold": "0.5", "outline_probability": "0.5"}
+    write_cog(tmp_path / "t.tif", {"roof_probability": band}, tags=tags)
+    known = gpd.GeoDataFrame(
+        {"building_id": [str(i) for i in range(len(houses))]}, geometry=houses, crs="EPSG:2154"
+    )
+    write_layers(tmp_path / "footprints.gpkg", {"footprints": known})
+    outlines = tmp_path / "outlines.gpkg"
+    roof_outlines(probabilities=[tmp_path / "t.tif"], outlines=outlines, options=OPTIONS)
+    assert len(read_layer(outlines, "originals")) == len(read_layer(outlines, "outlines"))
+    made = tmp_path / "buildings.gpkg"
+    buildings(
+        footprints=tmp_path / "footprints.gpkg",
+        outlines=outlines,
+        probabilities=[tmp_path / "t.tif"],
+        buildings=made,
+        options=OPTIONS | {"footprints": {"file": "footprints.gpkg"}},
+    )
+    table = read_layer(made, "buildings")
+    assert read_layer(made, "agreement")["role"].tolist() == [role]
+    assert len(read_layer(made, "image_shifts")) == 4
+    if role == "adds":
+        assert table["change"].value_counts().to_dict() == {"none": 48, "gone": 1, "new": 1}
+    else:
+        assert table["change"].isna().all()
+        assert set(table["building_id"]) == set(known["building_id"])

@@ -14,7 +14,7 @@ from odc.geo.xr import wrap_xr
 from shapely.geometry import box
 
 from heliopolis.errors import InputError
-from heliopolis.io.raster import band_names, read_raster, write_cog
+from heliopolis.io.raster import band_names, geobox_of, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.steps.solar import horizon, solar_yield
 from heliopolis.steps.solar_files import horizon_file, irradiance_file, yield_file
@@ -116,9 +116,40 @@ def test_files(town: Path, weather_file: Path) -> None:
     write_cog(town / "d.tif", heights)
     horizon_file(town / "d.tif", town / "h.tif", directions=8, max_distance_m=20.0)
     assert band_names(town / "h.tif") == [f"horizon_{a:03d}" for a in range(0, 360, 45)]
+    horizon_file(town / "d.tif", town / "l.tif", directions=8, lowest_sun_deg=80.0)
+    near, far = (read_raster(town / name).to_dataarray() for name in ("l.tif", "h.tif"))
+    assert bool((near <= far + 0.02).all())
+    assert float(near.sum()) < float(far.sum())
+    irradiance_file(
+        town / "d.tif", [weather_file], town / "m.tif", max_distance_m=20.0, monthly=True
+    )
+    months = read_raster(town / "m.tif")
+    assert len(months.data_vars) == 13
+    total = sum(months[f"poa_kwh_m2_month_{m:02d}"] for m in range(1, 13))
+    assert np.allclose(total, months["poa_kwh_m2_year"], rtol=1e-3)
     irradiance_file(town / "d.tif", [weather_file], town / "i.tif", max_distance_m=20.0)
     flux = read_raster(town / "i.tif")["poa_kwh_m2_year"]
     assert 200 < float(flux.min()) < float(flux.max()) < 2500
+
+
+def test_hills_around_a_surface_model(town: Path) -> None:
+    fine = read_raster(town / "s.tif", ["dsm_m"]).isel(x=slice(180, 200), y=slice(140, 160))
+    write_cog(town / "small.tif", fine * 0.0)
+    west, south, east, north = geobox_of(fine).boundingbox.bbox
+    crs = str(geobox_of(fine).crs)
+    wide = GeoBox.from_bbox(
+        (west - 5000, south - 5000, east + 5000, north + 5000), crs, resolution=50
+    )
+    ground = np.zeros(wide.shape, dtype="float32")
+    ground[:, -20:] = 500.0
+    write_cog(town / "dem.tif", {"dem_m": wrap_xr(ground, wide)})
+    horizon_file(town / "small.tif", town / "t.tif", directions=4, terrain=town / "dem.tif")
+    found = read_raster(town / "t.tif")
+    assert float(found["horizon_090"].mean()) == pytest.approx(7.1, abs=0.2)
+    assert float(found["horizon_270"].max()) < 0.05
+    write_cog(town / "off.tif", {"dem_m": wrap_xr(ground[:90, :90], wide[:90, :90])})
+    with pytest.raises(InputError, match="does not cover"):
+        horizon_file(town / "small.tif", town / "t.tif", directions=4, terrain=town / "off.tif")
 
 
 def test_yield_file(tmp_path: Path, weather_file: Path) -> None:

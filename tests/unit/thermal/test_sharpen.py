@@ -227,14 +227,38 @@ def test_a_pattern_of_another_date_is_tested_by_itself(town):
     other = 290.0 + 0.5 * (truth - 300.0) + 0.2 * pattern(20, 3.0)
     noise = 290.0 + pattern(21, 3.0)
     kept = sharpen(seen, np.zeros(seen.shape), {"b": fields["b"], "date": other}, COARSE, FINE,
-                   pattern=["date"])  # fmt: skip
+                   pattern={"date": np.zeros(truth.shape)})  # fmt: skip
     left = sharpen(seen, np.zeros(seen.shape), {**fields, "date": noise}, COARSE, FINE,
-                   pattern=["date"])  # fmt: skip
+                   pattern={"date": np.zeros(truth.shape)})  # fmt: skip
     assert kept.skill["pattern"]["used"]
     assert kept.skill["pattern"]["skill"] > 0.3
     assert "date" in kept.predictors
     assert not left.skill["pattern"]["used"]
     assert left.predictors == ["a", "b"]
+
+
+def test_the_form_of_the_city_is_used_where_it_helps_only(town):
+    _, seen, fields = town
+    nothing = np.zeros(seen.shape)
+    with_noise = {**fields, "height": pattern(22, 3.0)}
+    useless = sharpen(seen, nothing, with_noise, COARSE, FINE, form=["height"])
+    assert useless.predictors == ["a", "b"]
+    useful = sharpen(seen, nothing, fields, COARSE, FINE, form=["b"])
+    assert useful.predictors == ["a", "b"]
+
+
+def test_the_error_of_a_pattern_is_handed_down(town):
+    truth, seen, fields = town
+    other = 290.0 + 0.5 * (truth - 300.0)
+    names = {"b": fields["b"], "date": other}
+    sds = [
+        sharpen(seen, np.zeros(seen.shape), names, COARSE, FINE,
+                pattern={"date": np.full(truth.shape, error)}).sd_k.values
+        for error in (0.0, 0.5)
+    ]  # fmt: skip
+    added = np.sqrt(sds[1] ** 2 - sds[0] ** 2)
+    # The pattern has half the amplitude of the scene, so its error counts about twice.
+    assert 0.7 < np.nanmedian(added) < 1.1
 
 
 def test_a_single_row_of_cells_and_no_value_at_all(town):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pyproj import CRS
 from heliopolis.io.archives.delivery import Order, keep, workshop
 from heliopolis.io.archives.pages import Bounds, blocks
 from heliopolis.io.atomic import replacing
+from heliopolis.io.limits import LARGEST_RATIO, LARGEST_UNPACKED
 from heliopolis.io.remote.cache import Key
 from heliopolis.io.remote.client import CorruptError
 
@@ -217,9 +219,17 @@ def unzip_las(archive: Path, folder: Path) -> Path:
                     f"the archive holds {len(names)} files of points, not one", where=archive.name
                 )
             target = folder / Path(names[0]).name
+            told = packed.getinfo(names[0])
+            if told.file_size > min(LARGEST_UNPACKED, LARGEST_RATIO * (told.compress_size + 1)):
+                raise CorruptError("the archive unpacks to far more than it is", where=archive.name)
+            written = 0
             with packed.open(names[0]) as source, target.open("wb") as sink:
                 while piece := source.read(1 << 22):
-                    sink.write(piece)
-    except zipfile.BadZipFile as error:
+                    written += sink.write(piece)
+                    if written > told.file_size:
+                        raise CorruptError("the archive is larger than it says",
+                                           where=archive.name)  # fmt: skip
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error,
+            EOFError, ValueError) as error:  # fmt: skip
         raise CorruptError(f"the ZIP archive is damaged: {error}", where=archive.name) from error
     return target

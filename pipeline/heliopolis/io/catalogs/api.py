@@ -185,7 +185,7 @@ class ApiCatalog:
         """
 
         def through(item: Mapping[str, Any], sensor: Sensor) -> Mapping[str, Any]:
-            return enter(item, sensor, catalog=self.name, resolve=from_network())
+            return enter(item, sensor, catalog=self.name, resolve=from_network(catalog=self._url))
 
         return choose(self.items(query), query, through)
 

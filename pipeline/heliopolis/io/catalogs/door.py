@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 from heliopolis.errors import InputError
 from heliopolis.io.catalogs.providers import PROVIDERS, SENSORS, signer_name
 from heliopolis.io.landsat import BANDS
+from heliopolis.io.remote.hosts import is_internal
 from heliopolis.scene import Sensor
 
 Item = Mapping[str, Any]
@@ -183,8 +184,11 @@ def enter(
     }
 
 
-def from_network(base: str | None = None) -> Callable[[str], str]:
+def from_network(base: str | None = None, *, catalog: str | None = None) -> Callable[[str], str]:
     """Addresses in an item from the network: http, https and s3, and nothing on this machine.
+
+    Nor anything in its own network, unless ``base`` or ``catalog``, the address of what the item
+    comes from, lies there itself.
 
     ``base`` is the address of the item's file in a static catalog, against which a relative
     address is resolved; an API has none, and a relative address is refused.
@@ -195,6 +199,9 @@ def from_network(base: str | None = None) -> Callable[[str], str]:
         parts = urlsplit(found)
         if parts.scheme not in ("http", "https", "s3") or not parts.netloc:
             raise ValueError(f"{parts.scheme}:" if parts.scheme else "a path without a host")
+        origin = base or catalog
+        if parts.scheme != "s3" and is_internal(found) and not (origin and is_internal(origin)):
+            raise ValueError("an address of the inner network")
         return found
 
     return resolve

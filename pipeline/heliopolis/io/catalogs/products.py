@@ -16,6 +16,7 @@ from shapely.geometry import MultiPoint, Polygon, box, mapping
 
 from heliopolis.errors import InputError
 from heliopolis.io.landsat import read_mtl
+from heliopolis.io.limits import parse_xml
 from heliopolis.io.safe import safe_item
 
 _SLSTR_NAME = re.compile(
@@ -183,8 +184,4 @@ def _item(
 
 
 def _parsed(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise InputError("the metadata of the product cannot be read", where=str(path),
-                         remedy=str(error)) from error  # fmt: skip
+    return parse_xml(path, what="the manifest of the product")

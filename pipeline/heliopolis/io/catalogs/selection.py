@@ -15,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from heliopolis.errors import InputError
 from heliopolis.io.catalogs.door import own_assets, sensor_of
 from heliopolis.io.catalogs.query import Query, is_day, solar_time
+from heliopolis.io.limits import reading
 from heliopolis.scene import Scene, Sensor
 
 Item = Mapping[str, Any]
@@ -55,13 +56,15 @@ def choose(
     """
     found = {}
     for item in items:
-        sensor = sensor_of(item)
-        if sensor is not None and sensor in query.sensors and fits(item, sensor, query):
-            name = _scene_name(str(item["id"]), sensor)
-            scene = Scene(name, sensor, acquired(item), enter(item, sensor))
-            found[(str(item.get("collection")), str(item["id"]))] = scene
-    scenes = [_joined(group, query) for group in _overpasses(_newest(found.values()))]
-    return one_a_day(scenes, query)
+        with reading("the STAC item", str(item.get("id"))[:100]):
+            sensor = sensor_of(item)
+            if sensor is not None and sensor in query.sensors and fits(item, sensor, query):
+                name = _scene_name(str(item["id"]), sensor)
+                scene = Scene(name, sensor, acquired(item), enter(item, sensor))
+                found[(str(item.get("collection")), str(item["id"]))] = scene
+    with reading("a STAC item", "footprints and times of the items found"):
+        scenes = [_joined(group, query) for group in _overpasses(_newest(found.values()))]
+        return one_a_day(scenes, query)
 
 
 def _scene_name(item_id: str, sensor: Sensor) -> str:

@@ -15,6 +15,7 @@ from heliopolis.io.catalogs.products import product_item, products_below
 from heliopolis.io.catalogs.providers import SENSORS, own_names
 from heliopolis.io.catalogs.query import Query
 from heliopolis.io.catalogs.selection import choose
+from heliopolis.io.limits import parse_json, small_text
 from heliopolis.io.remote.client import Client, CorruptError
 from heliopolis.scene import Scene, Sensor
 
@@ -185,8 +186,8 @@ def _inside(file: Path) -> bool:
 def read_json(path: str) -> Record:
     """A JSON object from disk."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = parse_json(small_text(Path(path)), path)
+    except InputError as error:
         raise InputError("the STAC catalog cannot be read", where=path,
                          remedy=f"Check the path; the reader says: {error}") from error  # fmt: skip
     if not isinstance(found, dict):

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from heliopolis.io.remote.hosts import is_allowed
 from heliopolis.io.remote.judge import (
     LATER,
     NO_ADDRESS,
@@ -152,6 +153,11 @@ class Wire:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise request.failure(NO_ADDRESS)
+        if not is_allowed(url):
+            raise request.failure(
+                f"{parts.hostname} is not a host that the configuration allows",
+                "Add it to network.hosts if you trust it",
+            )
         with self._lock:
             if parts.netloc not in self._hosts:
                 new = Host(parts.hostname, self._manners, self._sleep, self._clock)

@@ -18,6 +18,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as Silence
 
+from heliopolis.io.remote.hosts import is_internal
 from heliopolis.io.remote.manners import PASSING_STATUSES, retry_after_s
 from heliopolis.io.remote.request import (
     Again,
@@ -82,6 +83,8 @@ def redirected(request: Request, url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise request.failure("The server redirects from https to an address without encryption")
+    if is_internal(target) and not is_internal(url):
+        raise request.failure("The server redirects to an address of the inner network")
     if request.method == "POST":
         raise request.failure(f"The service has moved to {bare(target)}", "Use that address")
     return target
