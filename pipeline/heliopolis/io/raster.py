@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -305,8 +306,11 @@ def _warp(source: Any, grid: GeoBox, indexes: list[int], resampling: str) -> np.
 def _lazy(
     paths: Sequence[PathLike], grid: GeoBox, bands: Sequence[str], resampling: str, chunks: int
 ) -> list[da.Array]:
-    """One Dask array for each band; a chunk reads only its own window."""
-    plan = [str(p) for p in paths]
+    """One Dask array for each band; a chunk reads only its own window.
+
+    Paths are made absolute: the chunk may be read by a worker that stands in another folder.
+    """
+    plan = [str(p) if "://" in str(p) else os.path.abspath(p) for p in paths]
     rows = []
     for top in range(0, grid.height, chunks):
         row = []
