@@ -1,8 +1,8 @@
 """What maps show: fixed classes, colours and words, the same in QGIS and in the report.
 
 Colours are perceptually uniform and can be told apart by colour-blind readers. Heat runs from
-yellow over red to near black (inferno): darker is hotter, on every map. Solar runs from blue
-over green to yellow (viridis): brighter yields more. No map of one can be taken for the other.
+yellow over red to near black (inferno): darker is hotter, on every map. Solar runs from dark
+to light green: brighter yields more. No map of one can be taken for the other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from heliopolis.variables import find
 
 _HEAT = ("#f8cd37", "#f78410", "#d74b3f", "#a02a63", "#62146e")
-_SOLAR = ("#3e4989", "#2c718e", "#1f968b", "#3aba76", "#8bd646", "#f1e51d")
+_SOLAR = ("#155132", "#0f6f49", "#118e66", "#28ae86", "#4bcdaa", "#76ebcf")
 _ANOMALY = ("#1b5a9c", "#529dc8", "#b8d8e9", "#f7f6f6", "#f9c6ac", "#dc6e57", "#a21328")
 _LST = (
     "#f3f68a",

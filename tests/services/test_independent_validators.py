@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-PYTHON = "/usr/bin/python3"
+from tests.services.desktop import PYTHON, lacks, made_up_results
+
 pytestmark = pytest.mark.services
-
-
-def missing() -> bool:
-    try:
-        found = subprocess.run(
-            [PYTHON, "-c", "import osgeo_utils.samples.validate_gpkg"],
-            capture_output=True, check=False,
-        )  # fmt: skip
-    except OSError:
-        return True
-    return found.returncode != 0 or shutil.which("ogrinfo") is None
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if missing():
+    if lacks("osgeo_utils.samples.validate_gpkg") or shutil.which("ogrinfo") is None:
         pytest.skip("GDAL's tools are missing: install gdal-bin and python3-gdal")
-    path = Path(__file__).parents[1] / "unit" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_results", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder = tmp_path_factory.mktemp("validated")
-    module.run_last_steps(folder, language="fr")
-    return folder
+    return made_up_results(tmp_path_factory.mktemp("validated"), language="fr")
 
 
 def told(*words: str) -> subprocess.CompletedProcess[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from heliopolis.report.map_page import render_map
 from tests.bench.web_map import town
 from tests.services.browser import Tab, browser, chromium
+from tests.services.desktop import made_up_results
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("browser")]
 READY = "document.documentElement.dataset.ready === 'yes'"
@@ -63,15 +62,10 @@ def tab() -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Made-up results in each language."""
-    path = Path(__file__).parents[1] / "unit" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_results", path)
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = {}
-    for language in ("en", "fr"):
-        found[language] = tmp_path_factory.mktemp(f"pages_{language}")
-        module.run_last_steps(found[language], language=language)
-    return found
+    return {
+        language: made_up_results(tmp_path_factory.mktemp(f"pages_{language}"), language)
+        for language in ("en", "fr")
+    }
 
 
 def open_map(tab: Tab, folder: Path, **size: int) -> None:
@@ -183,12 +177,12 @@ def test_layers_switch_the_picture(tab, results):
     tab.run("document.querySelector('#layers input[value=lst]').click()")
     without = pixels(tab)
     assert without.get("#982766", 0) == 0
-    solar = sum(without.get(colour, 0) for colour in ("#3e4989", "#1f968b", "#3aba76", "#8bd646"))
+    solar = sum(without.get(colour, 0) for colour in ("#155132", "#118e66", "#28ae86", "#4bcdaa"))
     assert solar > 200
     for key in ("buildings", "roof_planes"):
         tab.run(f"document.querySelector('#layers input[value={key}]').click()")
     after = pixels(tab)
-    assert sum(after.get(colour, 0) for colour in ("#3e4989", "#1f968b", "#3aba76", "#8bd646")) < 50
+    assert sum(after.get(colour, 0) for colour in ("#155132", "#118e66", "#28ae86", "#4bcdaa")) < 50
 
 
 def test_a_click_tells_of_the_roof_and_of_the_ground(tab, results):
@@ -228,7 +222,7 @@ def test_keys_reach_everything_and_the_focus_shows(tab, results):
 def roofs(tab: Tab) -> int:
     """Pixels in the colours of solar: they grow as the map comes closer."""
     counts = pixels(tab)
-    return sum(counts.get(colour, 0) for colour in ("#3e4989", "#1f968b", "#3aba76", "#8bd646"))
+    return sum(counts.get(colour, 0) for colour in ("#155132", "#118e66", "#28ae86", "#4bcdaa"))
 
 
 def test_mouse_moves_and_zooms(tab, results):

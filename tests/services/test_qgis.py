@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
-PYTHON = "/usr/bin/python3"
+from tests.services.desktop import PYTHON, lacks, made_up_results
+
 SCRIPT = Path(__file__).with_name("render_project.py")
-
-
-def qgis_is_missing() -> bool:
-    try:
-        found = subprocess.run([PYTHON, "-c", "import qgis.core"], capture_output=True, check=False)
-    except OSError:
-        return True
-    return found.returncode != 0
 
 
 def shut(folder: Path) -> None:
@@ -31,16 +23,12 @@ def shut(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory):
     """Report of the renderer for each language."""
-    if qgis_is_missing():
+    if lacks("qgis.core"):
         pytest.skip("QGIS is missing: install python3-qgis and qgis-providers")
-    path = SCRIPT.parents[1] / "unit" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_results", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     found = {}
     for language in ("en", "fr"):
         folder = tmp_path_factory.mktemp(f"qgis_{language}")
-        module.run_last_steps(folder, language=language)
+        made_up_results(folder, language)
         pictures = tmp_path_factory.mktemp(f"pictures_{language}")
         shut(folder)
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}

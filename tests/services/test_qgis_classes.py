@@ -10,21 +10,12 @@ import pytest
 
 from heliopolis.io.qml import qml
 from heliopolis.legend import SCALES
-
-PYTHON = "/usr/bin/python3"
-
-
-def qgis_is_missing() -> bool:
-    try:
-        found = subprocess.run([PYTHON, "-c", "import qgis.core"], capture_output=True, check=False)
-    except OSError:
-        return True
-    return found.returncode != 0
+from tests.services.desktop import PYTHON, lacks
 
 
 @pytest.mark.services
 def test_a_value_on_a_limit_is_in_the_upper_class_and_null_is_drawn(tmp_path):
-    if qgis_is_missing():
+    if lacks("qgis.core"):
         pytest.skip("QGIS is missing: install python3-qgis and qgis-providers")
     scale = SCALES["buildings"]
     style = tmp_path / "buildings.qml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PYTHON = "/usr/bin/python3"
+from tests.services.desktop import PYTHON, made_up_results
+
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-validators"
 #: What one publisher asks beyond the standard: no layer is empty (an empty one says that nothing
 #: was found), a reference system of its own country, and a row in sqlite_sequence, which a table
@@ -23,15 +23,7 @@ pytestmark = pytest.mark.services
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ENVIRONMENT / "bin" / "rio").exists():
         pytest.skip("the validators are missing: run tests/services/install.sh")
-    path = Path(__file__).parents[1] / "unit" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_results", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder = tmp_path_factory.mktemp("validated")
-    module.run_last_steps(folder)
-    return folder
+    return made_up_results(tmp_path_factory.mktemp("validated"))
 
 
 @pytest.mark.parametrize("name", ["hot_zones.gpkg", "rooftop_pv.gpkg"])

@@ -32,33 +32,6 @@ Labels = NDArray[np.int32]
 _Row = tuple[Polygon, Polygon, float, bool]
 
 
-def outlines(
-    probability: NDArray[Any],
-    grid: GeoBox,
-    threshold: float,
-    min_area_m2: float,
-    *,
-    min_probability: float = 0.0,
-    neck_m: float | None = 2.0,
-    tolerance_m: float = 0.5,
-    regular: bool = True,
-) -> gpd.GeoDataFrame:
-    """Outlines of the buildings in a mosaic of roof probability.
-
-    See `outlines_and_originals`, which also gives the lines that they came from.
-    """
-    return outlines_and_originals(
-        probability,
-        grid,
-        threshold,
-        min_area_m2,
-        min_probability=min_probability,
-        neck_m=neck_m,
-        tolerance_m=tolerance_m,
-        regular=regular,
-    )[0]
-
-
 def outlines_and_originals(
     probability: NDArray[Any],
     grid: GeoBox,
