@@ -1,4 +1,4 @@
-"""Scores of a net: pixels, patches, objects and calibration, city by city."""
+"""Scores of a net: pixels, patches and calibration, city by city."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def predict_whole(net: RoofUNet, image: NDArray[Any]) -> NDArray[np.float32]:
     below, right = -height % STRIDE_PX, -width % STRIDE_PX
     value = weights.normalise(torch.from_numpy(image.transpose(2, 0, 1))[None])
     value = torch.nn.functional.pad(value, (0, right, 0, below))
-    with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+    with torch.autocast("cpu", torch.bfloat16, enabled=weights.half_is_fast()):
         logits = net.eval()(value.contiguous(memory_format=torch.channels_last))
     return torch.sigmoid(logits.float())[0, 0, :height, :width].numpy()
 
@@ -149,48 +149,6 @@ def _patch_counts(
     return out
 
 
-def object_f1(
-    predict: Predictor, samples: Sequence[data.Sample], threshold: float, level: float
-) -> dict[str, float]:
-    """F1 of objects in each city: one is found when a patch has an IoU of 0.5 or more with it.
-
-    Objects are the connected parts of the truth and of what was found, of at least
-    `MIN_AREA_M2`, on the working grid; patches of a lower mean than ``level`` are left out.
-    """
-    counts: dict[str, NDArray[np.float64]] = {}
-    for sample in samples:
-        chance = predict(data.to_working(sample))
-        size = (chance.shape[1], chance.shape[0])
-        mask = np.asarray(Image.fromarray(sample.mask).resize(size, Image.Resampling.NEAREST))
-        counts.setdefault(sample.city, np.zeros(3))
-        counts[sample.city] += matched_objects(chance, mask == 1, threshold, level)
-    return {
-        city: round(float(2 * both / max(found + true, 1)), 3)
-        for city, (both, found, true) in counts.items()
-    }
-
-
-def matched_objects(
-    chance: NDArray[Any], roof: NDArray[np.bool_], threshold: float, level: float
-) -> NDArray[np.float64]:
-    """Objects of found and truth that match, objects found, objects of the truth."""
-    cells = MIN_AREA_M2 / data.GSD_M**2
-    patches, n_patches = ndimage.label(chance >= threshold)
-    roofs, n_roofs = ndimage.label(roof)
-    size = np.bincount(patches.ravel(), minlength=n_patches + 1).astype("float64")
-    true = np.bincount(roofs.ravel(), minlength=n_roofs + 1).astype("float64")
-    total = np.bincount(patches.ravel(), np.nan_to_num(chance).ravel(), n_patches + 1)
-    keep = (size >= cells) & (total >= level * size)
-    known = true >= cells
-    keep[0] = known[0] = False
-    shared = np.bincount(
-        patches.ravel() * (n_roofs + 1) + roofs.ravel(), minlength=(n_patches + 1) * (n_roofs + 1)
-    ).reshape(n_patches + 1, n_roofs + 1)
-    iou = shared / (size[:, None] + true[None] - shared)
-    matched = (iou >= 0.5) & keep[:, None] & known[None]
-    return np.array([matched.sum(), keep.sum(), known.sum()], "float64")
-
-
 def choose_levels(predict: Predictor, samples: Sequence[data.Sample]) -> tuple[float, float]:
     """Threshold and patch level that do best on ``samples``, which must be validation.
 
@@ -203,15 +161,21 @@ def choose_levels(predict: Predictor, samples: Sequence[data.Sample]) -> tuple[f
     return threshold, float(LEVELS[int(balance.argmax())])
 
 
-def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:
-    """Choose calibration, threshold and patch level on ``validation``; note them in a sidecar."""
+def roof_of(sidecar: Path) -> Predictor:
+    """Calibrated probability of roof (y, x) of an image (y, x, band), by the tiled net."""
     from roofnet.predict import Predictor as Tiled
 
+    net = Tiled(weights.read(sidecar))
+    return lambda image: net.predict(image)[0]
+
+
+def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:
+    """Choose calibration, threshold and patch level on ``validation``; note them in a sidecar."""
     weights.settle(sidecar, calibration=[1.0, 0.0])
-    counts = calibration.count_logits(Tiled(weights.read(sidecar)).predict, validation)
+    counts = calibration.count_logits(roof_of(sidecar), validation)
     slope, offset = calibration.fit(list(counts.values()))
     weights.settle(sidecar, calibration=[round(slope, 4), round(offset, 4)])
-    threshold, level = choose_levels(_Kept(Tiled(weights.read(sidecar)).predict), validation)
+    threshold, level = choose_levels(_Kept(roof_of(sidecar)), validation)
     weights.settle(sidecar, threshold=threshold, outline_probability=level)
 
 
@@ -231,18 +195,16 @@ class _Kept:
 def report(
     told: weights.Weights, predict: Predictor, samples: Sequence[data.Sample]
 ) -> dict[str, dict[str, float]]:
-    """Scores of pixels, patches, objects and calibration, by city, at the sidecar's levels."""
+    """Scores of pixels, patches and calibration, by city, at the sidecar's levels."""
     level = int(np.abs(LEVELS - told.outline_probability).argmin())
     iou = score(predict, samples).at(told.threshold)
     patches = patch_scores(predict, samples, told.threshold)
-    objects = object_f1(predict, samples, told.threshold, told.outline_probability)
     counts = calibration.count_logits(predict, samples)
     return {
         city: {
             "iou": iou[city],
             "patch_precision": round(float(patches[city][0, level]), 3),
             "patch_recall": round(float(patches[city][1, level]), 3),
-            "object_f1": objects[city],
             "calibration_error": round(calibration.expected_error(counts[city]), 4),
         }
         for city in iou
@@ -265,14 +227,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--settle", action="store_true", help="choose the levels on validation")
     parser.add_argument("--weights", type=Path, help="sidecar (.json); the shipped one by default")
     given = parser.parse_args(arguments)
-    from roofnet.predict import Predictor as Tiled
-
     sidecar = given.weights or weights.FOLDER / f"{weights.NAME}.json"
     validation = data.read_samples(data.VALIDATION, given.data)
     if given.settle:
         settle(sidecar, validation)
     shipped = weights.read(sidecar)
-    predict = _Kept(Tiled(shipped).predict)
+    predict = _Kept(roof_of(sidecar))
     told: dict[str, Any] = {"validation": report(shipped, predict, validation)}
     told["reliability"] = calibration_table(predict, validation)
     if given.test:

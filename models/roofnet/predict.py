@@ -1,4 +1,4 @@
-"""Calibrated roof probability of an image of any size, with onnxruntime and numpy alone.
+"""Calibrated answers of the net to an image of any size, with onnxruntime and numpy alone.
 
 The image is cut into tiles that lie on a fixed lattice: tile (i, j) begins at row ``i * STEP_PX``
 and column ``j * STEP_PX`` of an unbounded working grid. A pixel gets the weighted mean of the
@@ -19,8 +19,13 @@ from roofnet import weights as stored
 from roofnet.weights import Weights
 
 #: Side of a tile and distance from one tile to the next [pixels of the working grid].
-TILE_PX = 320
-STEP_PX = 256
+TILE_PX = 576
+STEP_PX = 512
+#: Bands that an image must have; those that follow in the weights may be missing.
+COLOURS = 3
+#: Tiles of the lattice that are remembered at most.
+REMEMBERED = 64
+_MARGIN_PX = 16
 
 Array = NDArray[Any]
 
@@ -39,9 +44,9 @@ def covering(start: int, stop: int) -> tuple[int, int]:
     """First and last-plus-one pixel of the tiles that touch the pixels ``start..stop``.
 
     >>> covering(0, 1)
-    (-256, 320)
-    >>> covering(300, 500)
-    (0, 576)
+    (-512, 576)
+    >>> covering(600, 900)
+    (512, 1088)
     """
     first = -((TILE_PX - 1 - start) // STEP_PX)
     last = (stop - 1) // STEP_PX
@@ -57,20 +62,76 @@ def _window() -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class _Tile:
-    """A normalised tile.
+class Answer:
+    """Answer to a tile.
 
     Attributes
     ----------
-    values
-        (band, y, x); mirrored beyond the border of the image, 0, which is the mean, in holes.
+    chance
+        (head, y, x), 0..1.
     trust
         Weight of the tile beside its neighbours: at the border of an image the tiles that
         hold only a strip of it, and so little context, count for little.
+    unlike
+        Distance from the training images: mean squared deviation of what the net saw in it,
+        in standard deviations.
+    share
+        Share of the tile that holds image.
     """
 
-    values: NDArray[np.float32]
+    chance: NDArray[np.float32]
     trust: np.float32
+    unlike: float
+    share: float
+
+
+class Seen:
+    """Answers to the last tiles of one image, and how unlike the training images all were.
+
+    Parameters
+    ----------
+    most
+        Answers that are kept; the oldest go first.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
+        self._answers: dict[tuple[int, int], Answer | None] = {}
+        self._unlike: dict[tuple[int, int], tuple[float, float]] = {}
+
+    def __contains__(self, corner: tuple[int, int]) -> bool:
+        return corner in self._answers
+
+    def __getitem__(self, corner: tuple[int, int]) -> Answer | None:
+        return self._answers[corner]
+
+    def add(self, corner: tuple[int, int], answer: Answer | None) -> None:
+        """Keep an answer; None where the tile holds no image."""
+        while len(self._answers) >= self._most:
+            self._answers.pop(next(iter(self._answers)))
+        self._answers[corner] = answer
+        if answer is not None:
+            self._unlike[corner] = (answer.unlike, answer.share)
+
+    def forget(self, row: int, column: int) -> None:
+        """Drop the answers that end above ``row`` and left of ``column``."""
+        for corner in list(self._answers):
+            if corner[0] + TILE_PX <= row and corner[1] + TILE_PX <= column:
+                del self._answers[corner]
+
+    def mean_unlike(self) -> float:
+        """Mean distance of the tiles from the training images, by the image they hold."""
+        told = np.array(list(self._unlike.values())).reshape(-1, 2)
+        return float(np.average(told[:, 0], weights=told[:, 1])) if len(told) else float("nan")
+
+    def unlike_share(self, limit: float) -> float:
+        """Share of the image's area in tiles further than ``limit`` from the training images.
+
+        Tiles that hold less than a tenth of image say nothing; NaN where there is no other.
+        """
+        told = [(far > limit, share) for far, share in self._unlike.values() if share >= 0.1]
+        area = sum(share for _, share in told)
+        return sum(share for far, share in told if far) / area if told else float("nan")
 
 
 class Predictor:
@@ -99,10 +160,21 @@ class Predictor:
         self._std = np.asarray(self.weights.std, "float32").reshape(-1, 1, 1)
         self._blend = _window()
 
-    def logits(self, batch: Array) -> NDArray[np.float32]:
-        """Raw answer (n, 1, y, x) to a normalised batch (n, band, y, x), sides multiples of 16."""
-        answer = self._session.run(["logits"], {"image": np.ascontiguousarray(batch, "float32")})
-        return np.asarray(answer[0], "float32")
+    def run(self, batch: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Raw answers to a normalised batch (n, band, y, x), sides multiples of 32.
+
+        Returns
+        -------
+        tuple
+            Logits (n, head, y, x), and how unlike the training images each picture is (n,).
+        """
+        values = np.ascontiguousarray(batch, "float32")
+        logits, unlike = self._session.run(["logits", "unlike"], {"image": values})
+        return np.asarray(logits, "float32"), np.asarray(unlike, "float32")
+
+    def seen(self, most: int = REMEMBERED) -> Seen:
+        """Empty memory for the last ``most`` tiles of one image."""
+        return Seen(most)
 
     def predict(
         self,
@@ -111,14 +183,16 @@ class Predictor:
         core: tuple[slice, slice] | None = None,
         *,
         flips: bool = False,
+        seen: Seen | None = None,
     ) -> NDArray[np.float32]:
-        """Roof probability at the working resolution.
+        """Answers at the working resolution, 0..1, in the order of ``weights.heads``.
 
         Parameters
         ----------
         image
-            (y, x, band) in 0..1, bands as in the weights, at ``weights.gsd_m``; NaN where there
-            is no image.
+            (y, x, band), bands as in the weights, those after the colours only as far as there
+            are any; colours and near infrared in 0..1, height in m; at ``weights.gsd_m``; NaN
+            where there is no image.
         origin
             Row and column of the image's first pixel in the working grid.
         core
@@ -126,57 +200,88 @@ class Predictor:
             context: nothing beyond what `covering` says can change the answer.
         flips
             Average over the four mirror images: four times the work.
+        seen
+            Tiles of the same image that were answered already; spares the work that windows
+            beside each other share.
 
         Returns
         -------
         array
-            (y, x) of the core, 0..1, NaN where there is no image.
+            (head, y, x) of the core, NaN where there is no image.
         """
         rows, columns = core if core is not None else (slice(0, None), slice(0, None))
         top, below, _ = rows.indices(image.shape[0])
         left, right, _ = columns.indices(image.shape[1])
-        total = np.zeros((below - top, right - left), "float32")
-        share = np.zeros_like(total)
+        seen = Seen() if seen is None else seen
+        total = np.zeros((len(self.weights.heads), below - top, right - left), "float32")
+        share = np.zeros(total.shape[1:], "float32")
         row_range = covering(origin[0] + top, origin[0] + below)
         column_range = covering(origin[1] + left, origin[1] + right)
         for row in range(row_range[0], row_range[1] - TILE_PX + 1, STEP_PX):
             for column in range(column_range[0], column_range[1] - TILE_PX + 1, STEP_PX):
-                tile = self._tile(image, row - origin[0], column - origin[1])
-                if tile is None:
+                if (row, column) not in seen:
+                    part = _window_of(image, row - origin[0], column - origin[1])
+                    seen.add((row, column), self._answer(part, flips))
+                answer = seen[row, column]
+                if answer is None:
                     continue
-                blend = self._blend * tile.trust
-                chance = self._chance(tile.values, flips) * blend
-                for target, part in ((total, chance), (share, blend)):
-                    _add(target, part, row - origin[0] - top, column - origin[1] - left)
+                blend = self._blend * answer.trust
+                corner = (row - origin[0] - top, column - origin[1] - left)
+                _add(share, blend, *corner)
+                for target, head in zip(total, answer.chance, strict=True):
+                    _add(target, head * blend, *corner)
+        # Windows beside and below this one may begin a few pixels before it ends.
+        seen.forget(origin[0] + below - _MARGIN_PX, origin[1] + right - _MARGIN_PX)
         with np.errstate(invalid="ignore"):
             mean = total / share
-        mean[~np.isfinite(image[top:below, left:right]).any(axis=2)] = np.nan
+        mean[:, ~np.isfinite(image[top:below, left:right, :COLOURS]).any(axis=2)] = np.nan
         return np.asarray(mean, "float32")
 
-    def _tile(self, image: Array, row: int, column: int) -> _Tile | None:
-        top, left = max(row, 0), max(column, 0)
-        part = image[top : max(row + TILE_PX, 0), left : max(column + TILE_PX, 0)]
-        present: NDArray[np.bool_] = np.asarray(np.isfinite(part).any(axis=2))
+    def _answer(self, window: Array, flips: bool) -> Answer | None:
+        """Answer to a window of the size of a tile, (y, x, band), NaN where there is nothing."""
+        present = np.isfinite(window[..., :COLOURS]).any(axis=2)
         if not present.any():
             return None
         rows, columns = (np.flatnonzero(present.any(axis=axis)) for axis in (1, 0))
         inside = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        seen = present[inside]
-        values = (np.nan_to_num(part[inside]).transpose(2, 0, 1) - self._mean) / self._std * seen
-        before = (top + rows[0] - row, left + columns[0] - column)
-        pad = [(n, TILE_PX - n - m) for n, m in zip(before, seen.shape, strict=True)]
-        tile = np.pad(values, [(0, 0), *pad], mode="symmetric").astype("float32")
-        return _Tile(tile, np.float32((seen.sum() / TILE_PX**2) ** 2))
+        shown = present[inside]
+        count = window.shape[2]
+        values = window[inside].transpose(2, 0, 1)
+        values = np.nan_to_num((values - self._mean[:count]) / self._std[:count]) * shown
+        pad = [
+            (first, TILE_PX - first - size)
+            for first, size in zip((rows[0], columns[0]), shown.shape, strict=True)
+        ]
+        tile = np.zeros((len(self.weights.bands), TILE_PX, TILE_PX), "float32")
+        tile[:count] = np.pad(values, [(0, 0), *pad], mode="symmetric")
+        chance, unlike = self._chance(tile, flips)
+        share = shown.sum() / TILE_PX**2
+        return Answer(chance, np.float32(share**2), unlike, float(share))
 
-    def _chance(self, tile: Array, flips: bool) -> NDArray[np.float32]:
+    def _chance(self, tile: Array, flips: bool) -> tuple[NDArray[np.float32], float]:
         turns = [(), (1,), (2,), (1, 2)] if flips else [()]
         slope, offset = (np.float32(value) for value in self.weights.calibration)
-        total = np.zeros(tile.shape[1:], "float32")
+        total = np.zeros((len(self.weights.heads), *tile.shape[1:]), "float32")
+        unlike = 0.0
         for axes in turns:
-            logits = self.logits(np.flip(tile, axes)[None])[0, 0] * slope + offset
-            back = tuple(axis - 1 for axis in axes)
-            total += np.flip(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), back)
-        return np.asarray(total / len(turns), "float32")
+            logits, far = self.run(np.flip(tile, axes)[None])
+            logits[0, 0] *= slope
+            logits[0, 0] += offset
+            np.clip(logits, -30, 30, out=logits)
+            total += np.flip(1.0 / (1.0 + np.exp(-logits[0])), axes)
+            unlike += float(far[0])
+        return np.asarray(total / len(turns), "float32"), unlike / len(turns)
+
+
+def _window_of(image: Array, row: int, column: int) -> Array:
+    """Tile with its corner at (row, column) of an image (y, x, band); NaN beyond the image."""
+    top, left = max(row, 0), max(column, 0)
+    part = image[top : max(row + TILE_PX, 0), left : max(column + TILE_PX, 0)]
+    if part.shape[:2] == (TILE_PX, TILE_PX):
+        return part
+    out = np.full((TILE_PX, TILE_PX, image.shape[2]), np.nan, "float32")
+    out[top - row : top - row + part.shape[0], left - column : left - column + part.shape[1]] = part
+    return out
 
 
 def _add(target: Array, part: Array, row: int, column: int) -> None:

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roofnet import data, evaluate, weights
-from roofnet.unet import RoofUNet
+from roofnet import data, evaluate, likeness, weights
+from roofnet.crops import Batch, Crops
+from roofnet.unet import FAR_M, HEADS, RoofUNet
 
 _DECAY = 0.995
 
@@ -32,20 +33,41 @@ class Plan:
 
     minutes: float
     seed: int
-    batch: int = 16
-    size_px: int = 128
+    batch: int = 8
+    size_px: int = 256
     peak_rate: float = 3e-3
-    validations: int = 10
+    validations: int = 14
     simulated_share: float = 0.35
 
 
-def loss_of(logits: Tensor, roof: Tensor, weight: Tensor) -> Tensor:
-    """Binary cross-entropy plus soft Dice (Milletari et al. 2016, doi:10.1109/3DV.2016.79)."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, roof, reduction="none")
-    entropy = (entropy * weight).sum() / weight.sum().clamp(min=1)
-    chance = torch.sigmoid(logits) * weight
-    roof = roof * weight
-    dice = 1 - (2 * (chance * roof).sum() + 1) / (chance.sum() + roof.sum() + 1)
+#: Weight of each head in the loss: roof, edge, distance inside, panel.
+_HEAD_WEIGHT = (1.0, 0.3, 0.3, 0.2)
+
+
+def loss_of(logits: Tensor, batch: Batch) -> Tensor:
+    """Loss of all heads.
+
+    Roof, edge and panel: binary cross-entropy plus soft Dice (Milletari et al. 2016,
+    doi:10.1109/3DV.2016.79); distance inside: absolute error of the share of `FAR_M`.
+    """
+    total = logits.new_zeros(())
+    for k, weight in enumerate(_HEAD_WEIGHT):
+        answer, truth, known = logits[:, k], batch.truth[:, k], batch.known[:, k]
+        if k == HEADS.index("inside"):
+            away = (torch.sigmoid(answer) - (truth / FAR_M).clamp(max=1)).abs()
+            loss = 3 * (away * known).sum() / known.sum().clamp(min=1)
+        else:
+            loss = _found(answer, truth, known)
+        total = total + weight * loss
+    return total
+
+
+def _found(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    entropy = (entropy * known).sum() / known.sum().clamp(min=1)
+    chance = torch.sigmoid(logits) * known
+    truth = truth * known
+    dice = 1 - (2 * (chance * truth).sum() + 1) / (chance.sum() + truth.sum() + 1)
     return entropy + 0.5 * dice
 
 
@@ -75,7 +97,7 @@ def rate_at(done: float, peak: float) -> float:
 
 
 def fit(
-    net: RoofUNet, crops: data.Crops, validation: list[data.Sample], plan: Plan, out: Path
+    net: RoofUNet, crops: Crops, validation: list[data.Sample], plan: Plan, out: Path
 ) -> None:
     """Train ``net`` for ``plan.minutes``; save the moving average that does best."""
     net.train()
@@ -100,17 +122,31 @@ def fit(
             weights.save(average.net, out, threshold=score.threshold, seed=plan.seed, steps=step)
 
 
-def _step(net: RoofUNet, crops: data.Crops, optimiser: torch.optim.Optimizer) -> float:
-    image, roof, weight = crops.draw()
-    image = weights.normalise(image, weight).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+def _step(net: RoofUNet, crops: Crops, optimiser: torch.optim.Optimizer) -> float:
+    batch = crops.draw()
+    image = weights.normalise(batch.image, batch.shown)
+    image = image.contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=weights.half_is_fast()):
         logits = net(image)
-    loss = loss_of(logits.float(), roof, weight)
+    loss = loss_of(logits.float(), batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), 5.0)
     optimiser.step()
     return float(loss.detach())
+
+
+def finish(out: Path, samples: list[data.Sample], validation: list[data.Sample]) -> None:
+    """Add to the best weights what they know of their images, and the levels."""
+    sidecar = out / f"{weights.NAME}.json"
+    told = json.loads(sidecar.read_text(encoding="utf-8"))
+    net = RoofUNet()
+    net.load_state_dict(weights.load_state(sidecar.with_suffix(".safetensors")), strict=False)
+    likeness.fit(net, samples)
+    kept = {name: told[name] for name in ("seed", "steps")}
+    weights.save(net, out, threshold=told["threshold"], **kept)
+    evaluate.settle(sidecar, validation)
+    likeness.settle(sidecar, validation)
 
 
 def _record(log: Path, step: int, done: float, loss: float, score: evaluate.Score) -> None:
@@ -139,13 +175,14 @@ def main(arguments: list[str] | None = None) -> None:
     if given.simulated:
         samples += data.read_simulated(given.simulated)
     plan = Plan(given.minutes, given.seed, peak_rate=given.peak_rate)
-    crops = data.Crops(samples, given.seed, plan.size_px, plan.batch, plan.simulated_share)
+    crops = Crops(samples, given.seed, plan.size_px, plan.batch, plan.simulated_share)
     net = RoofUNet()
     if given.start:
         net.load_state_dict(weights.load_state(given.start), strict=False)
     given.out.mkdir(parents=True, exist_ok=True)
     validation = data.read_samples(data.VALIDATION, given.data)
     fit(net, crops, validation, plan, given.out)
+    finish(given.out, samples, validation)
 
 
 if __name__ == "__main__":

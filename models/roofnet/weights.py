@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "weights"
 NAME = "roofnet"
-#: Mean and standard deviation of red, green and blue in 0..1, about those of the training images.
-MEAN = (0.45, 0.46, 0.43)
-STD = (0.20, 0.20, 0.20)
+#: Mean and standard deviation of red, green, blue and near infrared in 0..1, about those of the
+#: training images, and of the height above the ground [m].
+MEAN = (0.45, 0.46, 0.43, 0.45, 3.0)
+STD = (0.20, 0.20, 0.20, 0.20, 4.0)
 _OPSET = 17
 
 
@@ -34,7 +35,9 @@ class Weights:
     onnx
         Path of the ONNX file.
     bands
-        Bands in order.
+        Bands in order; those after the colours may be missing.
+    heads
+        Answers in order.
     mean, std
         Normalisation of each band, for values in 0..1.
     gsd_m
@@ -45,7 +48,9 @@ class Weights:
         Mean probability below which a connected patch of roof is more likely none; chosen
         on the validation cities.
     calibration
-        Slope and offset on the logits, fitted on the validation cities.
+        Slope and offset on the logits of the roof, fitted on the validation cities.
+    unlike_limit
+        Distance from the training images beyond which the net is not to be trusted.
     sha256
         Digest of the safetensors and of the ONNX file.
     licence
@@ -54,24 +59,38 @@ class Weights:
 
     onnx: Path
     bands: tuple[str, ...]
+    heads: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     gsd_m: float
     threshold: float
     outline_probability: float
     calibration: tuple[float, float]
+    unlike_limit: float
     sha256: dict[str, str]
     licence: str
 
 
-def normalise(image: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
-    """(image - mean) / std for (n, 3, y, x) in 0..1; 0, the mean, where ``weight`` is 0."""
+def normalise(image: torch.Tensor, shown: torch.Tensor | None = None) -> torch.Tensor:
+    """(image - mean) / std for (n, band, y, x); 0, the mean, where ``shown`` is 0.
+
+    Bands that ``image`` lacks at the end are added as 0.
+    """
     import torch
 
-    mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
-    std = torch.tensor(STD).reshape(1, 3, 1, 1)
+    count = image.shape[1]
+    mean = torch.tensor(MEAN[:count]).reshape(1, -1, 1, 1)
+    std = torch.tensor(STD[:count]).reshape(1, -1, 1, 1)
     value = (image - mean) / std
-    return value if weight is None else value * weight
+    value = value if shown is None else value * shown
+    return torch.nn.functional.pad(value, (0, 0, 0, 0, 0, len(MEAN) - count))
+
+
+def half_is_fast() -> bool:
+    """Whether the processor computes in bfloat16 faster than in single precision."""
+    import torch
+
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
@@ -91,7 +110,7 @@ def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path
     from safetensors.torch import save_file
 
     from roofnet.data import GSD_M
-    from roofnet.unet import RoofUNet
+    from roofnet.unet import BANDS, HEADS, RoofUNet
 
     folder.mkdir(parents=True, exist_ok=True)
     state = {
@@ -106,7 +125,8 @@ def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path
     export_onnx(rounded, folder / f"{NAME}.onnx")
     record = {
         "name": NAME,
-        "bands": ["red", "green", "blue"],
+        "bands": list(BANDS),
+        "heads": list(HEADS),
         "mean": list(MEAN),
         "std": list(STD),
         "gsd_m": GSD_M,
@@ -127,19 +147,21 @@ def save(net: RoofUNet, folder: Path, *, threshold: float, **notes: Any) -> Path
 
 
 def export_onnx(net: RoofUNet, path: Path) -> None:
-    """Write the net as ONNX with logits as output and free batch, height and width."""
+    """Write the net as ONNX: logits and distance, with free batch, height and width."""
     import torch
+
+    from roofnet.unet import Exported
 
     axes = {0: "batch", 2: "height", 3: "width"}
     torch.onnx.export(
-        net.eval(),
+        Exported(net).eval(),
         (torch.zeros(1, net.bands, 64, 64),),
         str(path),
         dynamo=False,
         opset_version=_OPSET,
         input_names=["image"],
-        output_names=["logits"],
-        dynamic_axes={"image": axes, "logits": axes},
+        output_names=["logits", "unlike"],
+        dynamic_axes={"image": axes, "logits": axes, "unlike": {0: "batch"}},
     )
 
 
@@ -164,12 +186,14 @@ def read(sidecar: Path) -> Weights:
     return Weights(
         onnx=onnx,
         bands=tuple(record["bands"]),
+        heads=tuple(record.get("heads", ("roof",))),
         mean=tuple(record["mean"]),
         std=tuple(record["std"]),
         gsd_m=float(record["gsd_m"]),
         threshold=float(record["threshold"]),
         outline_probability=float(record.get("outline_probability", record["threshold"])),
         calibration=(float(slope), float(offset)),
+        unlike_limit=float(record.get("unlike_limit", "inf")),
         sha256=dict(record["sha256"]),
         licence=str(record["licence"]),
     )

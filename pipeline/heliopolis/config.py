@@ -347,6 +347,11 @@ class Roofs(Section):
     threshold: Share | None = Field(
         None, description="Probability above which a pixel is roof; the net's own by default"
     )
+    near_infrared: bool = Field(
+        False,
+        description="Whether the net also looks at the near infrared of the images; it learned "
+        "that band from simulated images alone",
+    )
     min_area_m2: Positive = Field(12.0, description="Smallest building [m2]")
     min_plane_m2: Positive = Field(4.0, description="Smallest roof plane [m2]")
     setback_m: Annotated[float, Field(ge=0)] = Field(

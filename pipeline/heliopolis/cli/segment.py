@@ -29,6 +29,9 @@ def segment(
     flips: Annotated[
         bool, typer.Option("--flips", help="Average over mirror images: four times slower")
     ] = False,
+    height: Annotated[
+        Path | None, typer.Option(help="Raster of heights above the ground [m], if there is one")
+    ] = None,
 ) -> None:
     """Find roofs in an aerial image.
 
@@ -48,7 +51,9 @@ def segment(
         threshold=threshold,
         min_area_m2=min_area,
         flips=flips,
+        height=height,
         progress=tell,
+        warn=lambda text: typer.echo(f"warning: {text}", err=True),
     )
     typer.echo(f"wrote {out}", err=True)
     if polygons is not None:

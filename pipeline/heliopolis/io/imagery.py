@@ -21,6 +21,8 @@ from heliopolis.io.atomic import replacing
 from heliopolis.io.raster import PathLike, open_dataset
 
 _LOOK_PX = 512
+#: Memory for blocks of files [bytes].
+_CACHE = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,16 @@ def colour_indexes(path: PathLike, meaning: Sequence[str] | None = None) -> tupl
             where=f"{path}: {', '.join(meaning)}",
         )
     return (1, 2, 3)
+
+
+def nir_index(path: PathLike, meaning: Sequence[str] | None = None) -> int | None:
+    """Number (from 1) of the near-infrared band; None where nothing says that there is one."""
+    with open_dataset(path) as source:
+        names = [str(text or "").lower() for text in source.descriptions]
+    for listed in (meaning, names):
+        if listed is not None and "nir" in listed and list(listed).index("nir") < len(names):
+            return list(listed).index("nir") + 1
+    return None
 
 
 def colour_view(
@@ -187,34 +199,54 @@ def read_colours(
     return out
 
 
-def write_plain(path: Path, values: NDArray[Any], grid: ImageGrid, name: str) -> Path:
-    """One float band as a cloud-optimised GeoTIFF on an image's grid, georeferenced or not."""
+def new_plain(path: Path, grid: ImageGrid, names: Sequence[str], dtype: str) -> None:
+    """Empty tiled GeoTIFF on an image's grid, georeferenced or not, to be filled by windows."""
     profile: dict[str, Any] = {
         "driver": "GTiff",
-        "height": values.shape[0],
-        "width": values.shape[1],
-        "count": 1,
-        "dtype": "float32",
-        "nodata": np.nan,
+        "height": grid.shape[0],
+        "width": grid.shape[1],
+        "count": len(names),
+        "dtype": dtype,
+        "nodata": np.nan if np.dtype(dtype).kind == "f" else 255,
         "transform": grid.affine,
         "crs": grid.crs,
         "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "sparse_ok": True,
+        "BIGTIFF": "IF_SAFER",
     }
-    with replacing(path) as target:
-        whole = target.with_suffix(".whole.tif")
-        try:
-            with rasterio.open(whole, "w", **profile) as sink:
-                sink.write(values.astype("float32"), 1)
-                sink.set_band_description(1, name)
-                sink.set_band_unit(1, "1")
-            rasterio.shutil.copy(
-                whole,
-                target,
-                driver="COG",
-                compress="DEFLATE",
-                predictor="YES",
-                overview_resampling=Resampling.average.name,
-            )
-        finally:
-            whole.unlink(missing_ok=True)
-    return path
+    with rasterio.open(path, "w", **profile) as sink:
+        for number, name in enumerate(names, start=1):
+            sink.set_band_description(number, name)
+            sink.set_band_unit(number, "1")
+
+
+def write_window(path: Path, values: NDArray[Any], top: int, left: int) -> None:
+    """Write (band, y, x) into a file of `new_plain`."""
+    window = Window(left, top, values.shape[2], values.shape[1])
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(path, "r+") as sink:
+        sink.write(values, window=window)
+
+
+def read_window(path: Path, rows: slice, columns: slice) -> NDArray[Any]:
+    """Window (band, y, x) of a file of `new_plain`, as it is stored."""
+    window = Window(columns.start, rows.start, columns.stop - columns.start,
+                    rows.stop - rows.start)  # fmt: skip
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(path) as source:
+        return np.asarray(source.read(window=window))
+
+
+def as_cog(whole: Path, out: Path) -> Path:
+    """Copy a file of `new_plain` to a cloud-optimised GeoTIFF, whole or not at all."""
+    with replacing(out) as target, rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS="2"):
+        rasterio.shutil.copy(
+            whole,
+            target,
+            driver="COG",
+            compress="ZSTD",
+            level=1,
+            predictor="YES",
+            overview_resampling=Resampling.average.name,
+        )
+    return out

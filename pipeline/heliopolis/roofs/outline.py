@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
@@ -20,37 +21,22 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from shapely import MultiPolygon, Polygon
 from skimage.measure import find_contours
-from skimage.segmentation import watershed
 
+from heliopolis.roofs.connected import BLOCK_PX, Field, Roof, connected_roofs
+from heliopolis.roofs.parting import Labels, cut, part
 from heliopolis.roofs.regularise import hausdorff_m, regularised
 
-#: Smallest core of a building when touching ones are parted [m2].
-_CORE_M2 = 6.0
 Floats = NDArray[np.floating[Any]]
-Labels = NDArray[np.int32]
 #: Outline, line as found, mean probability, whether right angles were restored.
 _Row = tuple[Polygon, Polygon, float, bool]
 
 
-def outlines_and_originals(
-    probability: NDArray[Any],
-    grid: GeoBox,
-    threshold: float,
-    min_area_m2: float,
-    *,
-    min_probability: float = 0.0,
-    neck_m: float | None = 2.0,
-    tolerance_m: float = 0.5,
-    regular: bool = True,
-) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
-    """Outlines of the buildings in a mosaic of roof probability, and the lines as found.
+@dataclass(frozen=True)
+class Rules:
+    """Which outlines are drawn, and how.
 
-    Parameters
+    Attributes
     ----------
-    probability
-        (y, x), 0..1, NaN where there is no image; the whole mosaic, so that no building is cut.
-    grid
-        Its grid, in metres.
     threshold
         Probability above which a pixel is roof.
     min_area_m2
@@ -63,6 +49,33 @@ def outlines_and_originals(
         Tolerance of the simplification [m].
     regular
         Whether right angles are restored where the outline allows it.
+    """
+
+    threshold: float
+    min_area_m2: float
+    min_probability: float = 0.0
+    neck_m: float | None = 2.0
+    tolerance_m: float = 0.5
+    regular: bool = True
+
+
+def outlines_and_originals(
+    field: Field, rules: Rules, *, block_px: int = BLOCK_PX
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Outlines of the buildings in a field of roof probability, and the lines as found.
+
+    The field is gone through in blocks. A connected roof belongs to the block that holds its
+    first pixel and is looked at whole there: no building is cut or doubled, and the result is the
+    same for any size of block.
+
+    Parameters
+    ----------
+    field
+        What the net says.
+    rules
+        Which outlines are drawn, and how.
+    block_px
+        Side of a block [pixel].
 
     Returns
     -------
@@ -73,67 +86,77 @@ def outlines_and_originals(
         north to south and west to east. Originals: ``outline_id``, ``footprint_m2``, in the
         same order.
     """
-    chance = np.nan_to_num(np.asarray(probability, "float32"), nan=0.0)
-    labels = label_buildings(chance >= threshold, abs(grid.resolution.x), neck_m)
-    boxes = ndimage.find_objects(labels)
-    mean = ndimage.mean(chance, labels, np.arange(1, len(boxes) + 1)) if boxes else []
     rows: list[_Row] = []
-    for number, box in enumerate(boxes, start=1):
-        if box is None or mean[number - 1] < min_probability:
-            continue
-        for raw in _contours(chance, labels, number, box, threshold, grid):
-            if raw.area < min_area_m2:
-                continue
-            raw = _without_small_holes(raw, min_area_m2)
-            shape, is_regular = regularised(raw, tolerance_m) if regular else (raw, False)
-            rows.append((shape, raw, float(mean[number - 1]), is_regular))
-    return _tables(rows, grid)
+    for roof in connected_roofs(field, rules.threshold, block_px):
+        rows += _outlines(roof, field.grid, rules)
+    return _tables(rows, field.grid)
 
 
-def label_buildings(roof: NDArray[np.bool_], gsd_m: float, neck_m: float | None) -> Labels:
-    """Number connected roofs (4-neighbours); part those that a narrow neck joins."""
-    found, count = ndimage.label(roof)
-    labels: Labels = np.asarray(found, "int32")
-    if neck_m is None:
-        return labels
-    following = count
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        here = np.pad(labels[box] == number, 1)
-        inner = ndimage.distance_transform_edt(here) * gsd_m
-        cores, n_cores = ndimage.label(inner > neck_m / 2)
-        if n_cores < 2:
+def _outlines(roof: Roof, grid: GeoBox, rules: Rules) -> list[_Row]:
+    """Outlines of the buildings of one connected roof."""
+    if roof.mask.sum() * abs(grid.resolution.x * grid.resolution.y) < 0.5 * rules.min_area_m2:
+        return []
+    chance = np.nan_to_num(roof.layers[0], nan=0.0)
+    edge, inside_m = (roof.layers[1], roof.layers[2]) if len(roof.layers) > 2 else (None, None)
+    labels = part(
+        roof.mask, abs(grid.resolution.x), neck_m=rules.neck_m, edge=edge, inside_m=inside_m
+    )
+    count = int(labels.max())
+    mean = np.atleast_1d(ndimage.mean(chance, labels, np.arange(1, count + 1)))
+    found: list[tuple[Polygon, float]] = []
+    for number in range(1, count + 1):
+        if mean[number - 1] < rules.min_probability:
             continue
-        size = ndimage.sum_labels(np.ones_like(inner), cores, np.arange(1, n_cores + 1))
-        large = np.flatnonzero(size * gsd_m**2 >= _CORE_M2) + 1
-        if len(large) < 2:
-            continue
-        markers = np.where(np.isin(cores, large), cores, 0)
-        parts = watershed(-inner, markers, mask=here)[1:-1, 1:-1]
-        for core in large[1:]:
-            following += 1
-            labels[box][parts == core] = following
-    return labels
+        for raw in _contours(chance, labels, number, rules.threshold, grid, roof.corner):
+            if raw.area >= rules.min_area_m2:
+                shape = _without_small_holes(raw, rules.min_area_m2)
+                found.append((shape, float(mean[number - 1])))
+    shapes = _regular([raw for raw, _ in found], rules)
+    return [
+        (shape, raw, chance_mean, is_regular)
+        for (shape, is_regular), (raw, chance_mean) in zip(shapes, found, strict=True)
+    ]
+
+
+def _regular(raw: list[Polygon], rules: Rules) -> list[tuple[Polygon, bool]]:
+    """Outlines of one connected roof with right angles where that is true to the image."""
+    if not rules.regular:
+        return [(one, False) for one in raw]
+    if len(raw) > 1:
+        whole = shapely.union_all(raw, grid_size=1e-3)
+        if isinstance(whole, Polygon):
+            shape, is_regular = regularised(whole, rules.tolerance_m)
+            parts = cut(shape, raw)
+            if parts is not None:
+                return [(one, is_regular) for one in parts]
+    return [regularised(one, rules.tolerance_m) for one in raw]
 
 
 def _contours(
-    chance: Floats, labels: Labels, number: int, box: Any, threshold: float, grid: GeoBox
+    chance: Floats,
+    labels: Labels,
+    number: int,
+    threshold: float,
+    grid: GeoBox,
+    corner: tuple[int, int],
 ) -> Iterator[Polygon]:
-    """Polygons of one label in map coordinates.
+    """Polygons of one label in map coordinates; ``corner`` is the window's first pixel.
 
     Across the border to another label the field is mirrored at the threshold, so that both
     neighbours draw the same line: no gap and no overlap.
     """
+    box = ndimage.find_objects((labels == number).astype("int8"))[0]
     window = tuple(
         slice(max(0, s.start - 1), min(n, s.stop + 1))
         for s, n in zip(box, chance.shape, strict=True)
     )
-    part, label = chance[window].astype("float64"), labels[window]
-    field = np.where((label != number) & (part >= threshold), 2 * threshold - part, part)
+    values, label = chance[window].astype("float64"), labels[window]
+    field = np.where((label != number) & (values >= threshold), 2 * threshold - values, values)
     # A pixel exactly at the threshold would let the line run through its centre.
     field = np.where(label == number, np.maximum(field, threshold + 1e-6), field)
     field = np.where(label != number, np.minimum(field, threshold - 1e-6), field)
     field = np.pad(field, 1, constant_values=min(0.0, threshold - 1e-6))
-    row0, column0 = window[0].start - 1, window[1].start - 1
+    row0, column0 = (c + w.start - 1 for c, w in zip(corner, window, strict=True))
     rings = []
     for line in find_contours(field, threshold):
         column = line[:, 1] + column0 + 0.5

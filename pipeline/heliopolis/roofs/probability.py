@@ -1,4 +1,4 @@
-"""Roof probability of an image on the image's own grid."""
+"""What the net says of an image, on the image's own grid."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import scipy.sparse as sparse
 import xarray as xr
 from numpy.typing import NDArray
 
-#: Bands that the net sees.
-BANDS = ("red", "green", "blue")
+#: Bands that the net sees; those after the colours may be missing.
+BANDS = ("red", "green", "blue", "nir", "height")
+COLOURS = 3
+#: What it answers: probability of roof, of an edge of a building, distance to that edge over
+#: 4 m, probability of panels.
+HEADS = ("roof", "edge", "inside", "panel")
+#: Distance to the edge that is answered with 1 [m].
+FAR_M = 4.0
 #: Ground sampling distance of the working grid [m]: the one that the net was trained at.
 WORKING_GSD_M = 0.25
 #: No pixel further away than this can change the probability at a point [m].
-HALO_M = 82.0
+HALO_M = 146.0
+#: Distance from one tile of the net to the next [m].
+TILE_STEP_M = 128.0
 
 Floats = NDArray[np.float32]
 
@@ -26,40 +34,43 @@ def load_net(weights: Any = None, threads: int = 0) -> Any:
     Raises
     ------
     ValueError
-        When the weights work at another ground sampling distance or on other bands.
+        When the weights work at another ground sampling distance, on other bands, or answer
+        something else.
     """
     from roofnet.predict import Predictor
 
     net = Predictor(weights, threads)
-    if abs(net.weights.gsd_m - WORKING_GSD_M) > 1e-9 or net.weights.bands != BANDS:
+    told = (net.weights.bands, net.weights.heads)
+    if abs(net.weights.gsd_m - WORKING_GSD_M) > 1e-9 or told != (BANDS, HEADS):
         raise ValueError(
-            f"the net works on {net.weights.bands} at {net.weights.gsd_m} m, not on {BANDS} at "
-            f"{WORKING_GSD_M} m"
+            f"the net makes {told[1]} of {told[0]} at {net.weights.gsd_m} m, not {HEADS} of "
+            f"{BANDS} at {WORKING_GSD_M} m"
         )
     return net
 
 
-def roof_probability(
-    image: xr.DataArray | NDArray[Any],
+def answers(
+    image: NDArray[Any],
     gsd_m: float | tuple[float, float],
     *,
     corner_m: tuple[float, float] = (0.0, 0.0),
     core: tuple[slice, slice] | None = None,
     net: Any = None,
     flips: bool = False,
-) -> Any:
-    """Probability that a pixel is roof.
+    seen: Any = None,
+) -> Floats:
+    """What the net says of each pixel.
 
     The image is brought to a working grid whose cells lie on whole multiples of 0.25 m of the
     coordinate system, the net answers there, and the answer is brought back. The working grid
     and the net's tiles are fixed in the coordinate system: any window that reaches `HALO_M`
-    beyond a pixel gives the same probability there.
+    beyond a pixel gives the same answer there.
 
     Parameters
     ----------
     image
-        (band, y, x), reflectance or brightness in 0..1, bands red, green, blue and possibly
-        more, which are not used; rows from north to south; NaN where there is no image.
+        (band, y, x), bands as `BANDS`, the colours at least: reflectance or brightness in 0..1,
+        height above the ground in m; rows from north to south; NaN where there is nothing.
     gsd_m
         Ground sampling distance [m], or those of x and of y.
     corner_m
@@ -70,15 +81,17 @@ def roof_probability(
         From `load_net`; the shipped net by default.
     flips
         Average over mirror images; four times the work.
+    seen
+        `roofnet.predict.Seen`, tiles of the same image that were answered already.
 
     Returns
     -------
-    DataArray or ndarray
-        (y, x) of the core, 0..1, NaN where there is no image; of the kind that was given.
+    ndarray
+        float32 (head, y, x) of the core, 0..1, heads as `HEADS`; NaN where there is no image.
     """
     net = load_net() if net is None else net
-    values = np.asarray(image.data if isinstance(image, xr.DataArray) else image, "float32")
-    if values.ndim != 3 or values.shape[0] < len(BANDS):
+    values = np.asarray(image, "float32")
+    if values.ndim != 3 or values.shape[0] < COLOURS:
         raise ValueError(
             f"an image of at least 3 bands is needed, dims (band, y, x): {values.shape}"
         )
@@ -89,17 +102,30 @@ def roof_probability(
     work = np.stack(
         [resample(band, down.to_work(), across.to_work()) for band in values[: len(BANDS)]], axis=2
     )
-    work = np.where(np.isfinite(work).any(axis=2, keepdims=True), np.nan_to_num(work), np.nan)
-    chance = net.predict(
-        work, (down.outer[0], across.outer[0]), (down.wanted(), across.wanted()), flips=flips
+    colour = work[..., :COLOURS]
+    present = np.isfinite(colour).any(axis=2, keepdims=True)
+    work[..., :COLOURS] = np.where(present, np.nan_to_num(colour), np.nan)
+    made = net.predict(
+        work,
+        (down.outer[0], across.outer[0]),
+        (down.wanted(), across.wanted()),
+        flips=flips,
+        seen=seen,
     )
-    out = resample(chance, down.from_work(), across.from_work())
-    out[~np.isfinite(values[: len(BANDS), rows, columns]).any(axis=0)] = np.nan
-    if not isinstance(image, xr.DataArray):
-        return out
+    out = np.stack([resample(head, down.from_work(), across.from_work()) for head in made])
+    out[:, ~np.isfinite(values[:COLOURS, rows, columns]).any(axis=0)] = np.nan
+    return np.asarray(out, "float32")
+
+
+def roof_probability(
+    image: xr.DataArray, gsd_m: float | tuple[float, float], **settings: Any
+) -> xr.DataArray:
+    """Probability that a pixel is roof, (y, x), of an image (band, y, x); as `answers`."""
+    chance = answers(image.to_numpy(), gsd_m, **settings)[0]
+    rows, columns = settings.get("core") or (slice(0, None), slice(0, None))
     like = image.isel({image.dims[1]: rows, image.dims[2]: columns, image.dims[0]: 0}, drop=True)
     attrs = {"units": "1", "long_name": "probability that the pixel is roof"}
-    return like.copy(data=out).assign_attrs(attrs).rename("roof_probability")
+    return like.copy(data=chance).assign_attrs(attrs).rename("roof_probability")
 
 
 class _Axis:

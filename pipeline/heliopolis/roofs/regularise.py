@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from shapely import Polygon
 
 #: Bounds that a regularised outline keeps against the line it came from.
@@ -16,6 +17,8 @@ MAX_AREA_CHANGE = 0.05
 MAX_DISTANCE_M = 1.25
 #: Longest step along a line between the points at which distances are measured [m].
 STEP_M = 0.25
+#: Pairs of points up to which all distances are taken: faster than a tree.
+_DENSE = 500_000
 #: An edge this close to the dominant direction, or square to it, is turned onto it [deg].
 _SNAP_DEG = 22.5
 
@@ -38,13 +41,15 @@ def regularised(raw: Polygon, tolerance_m: float) -> tuple[Polygon, bool]:
         The outline, and whether right angles were restored. Area within 5 % and Hausdorff
         distance within 1.25 m of ``raw`` in either case; else ``raw`` itself.
     """
-    simple = raw.simplify(tolerance_m)
+    simple = raw.simplify(tolerance_m, preserve_topology=False)
+    if not (isinstance(simple, Polygon) and simple.is_valid):
+        simple = raw.simplify(tolerance_m)
     if not isinstance(simple, Polygon) or simple.is_empty:
         return raw, False
     made = _squared(simple)
-    if made is not None and _is_true_to(made, raw):
+    if made is not None and is_true_to(made, raw):
         return made, True
-    return (simple if _is_true_to(simple, raw) else raw), False
+    return (simple if is_true_to(simple, raw) else raw), False
 
 
 def _squared(simple: Polygon) -> Polygon | None:
@@ -58,7 +63,8 @@ def _squared(simple: Polygon) -> Polygon | None:
     return Polygon(back[0], back[1:]) if len(back) == len(rings) else None
 
 
-def _is_true_to(shape: Polygon, raw: Polygon) -> bool:
+def is_true_to(shape: Polygon, raw: Polygon) -> bool:
+    """Whether ``shape`` is a valid polygon within the bounds of area and distance of ``raw``."""
     return bool(
         isinstance(shape, Polygon)
         and not shape.is_empty
@@ -84,11 +90,25 @@ def hausdorff_m(one: Polygon, other: Polygon) -> float:
         shapely.get_coordinates(shapely.segmentize(shape.boundary, STEP_M))
         for shape in (one, other)
     ]
-    far = [
-        cKDTree(target, balanced_tree=False, compact_nodes=False).query(line)[0].max()
-        for line, target in zip(points, points[::-1], strict=True)
-    ]
-    return float(max(far)) + STEP_M / 2
+    if len(points[0]) * len(points[1]) <= _DENSE:
+        apart = cdist(points[0], points[1], "sqeuclidean")
+        far = float(max(apart.min(axis=0).max(), apart.min(axis=1).max())) ** 0.5
+    else:
+        far = max(
+            float(cKDTree(target, balanced_tree=False, compact_nodes=False).query(line)[0].max())
+            for line, target in zip(points, points[::-1], strict=True)
+        )
+    return far + STEP_M / 2
+
+
+def snapped_deg(angle: float, direction: float) -> float:
+    """Angle turned onto ``direction``, or square to it, where it is close to either [deg].
+
+    >>> snapped_deg(93.0, 1.0), snapped_deg(40.0, 0.0)
+    (91.0, 40.0)
+    """
+    off = (angle - direction + 45) % 90 - 45
+    return angle - off if abs(off) <= _SNAP_DEG else angle
 
 
 def dominant_direction(ring: Points) -> float:

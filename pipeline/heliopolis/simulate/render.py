@@ -75,6 +75,7 @@ class _Canvas:
     top: F64
     edge: npt.NDArray[np.uint8]
     roof: npt.NDArray[np.uint8]
+    house: npt.NDArray[np.uint16]
     crown: npt.NDArray[np.uint8] = field(init=False)
 
     def paint(
@@ -96,12 +97,16 @@ class _Canvas:
 class Picture:
     """What the camera sees, and where the roofs and panels are in it.
 
-    ``image``: uint8 (4: red, green, blue, nir; y, x); ``roof``, ``panel``: bool (y, x).
+    ``image``: uint8 (4: red, green, blue, nir; y, x); ``roof``, ``panel``: bool (y, x);
+    ``house``: number of the building whose roof is seen, 0 elsewhere (y, x); ``height``: of what
+    is seen above the ground [m] (y, x).
     """
 
     image: npt.NDArray[np.uint8]
     roof: npt.NDArray[np.bool_]
     panel: npt.NDArray[np.bool_]
+    house: npt.NDArray[np.uint16]
+    height: npt.NDArray[np.float32]
 
 
 def render(city: City, grid: GeoBox, look: Look, seed: int, *, margin_m: float = 45.0) -> Picture:
@@ -118,10 +123,14 @@ def render(city: City, grid: GeoBox, look: Look, seed: int, *, margin_m: float =
     reflectance = _texture(canvas, wide, look, rng)
     image = _expose(reflectance * light, look, rng)
     inner = (slice(pad, -pad), slice(pad, -pad))
+    x, y = cell_centres(grid)
+    ground = city.landscape.terrain(x[None, :], y[:, None])
     return Picture(
         np.ascontiguousarray(image[(slice(None), *inner)]),
         canvas.roof[inner] == 1,
         (canvas.code[inner] == CODE["pv_panel"]) & (canvas.roof[inner] == 1),
+        np.ascontiguousarray(canvas.house[inner]),
+        (canvas.top[inner] - ground).astype("float32"),
     )
 
 
@@ -152,6 +161,7 @@ def _paint(near: _Near, grid: GeoBox, look: Look, rng: np.random.Generator) -> _
     canvas = _Canvas(
         np.zeros(shape, dtype="uint8"), zeros(), zeros(), zeros(), zeros(), zeros(),
         ground.copy(), np.zeros(shape, dtype="uint8"), np.zeros(shape, dtype="uint8"),
+        np.zeros(shape, dtype="uint16"),
     )  # fmt: skip
     for polygons, codes in near.city.ground_layers:
         keep = shapely.intersects(polygons, near.box)
@@ -223,7 +233,8 @@ def _paint_buildings(
     flat = np.zeros((len(buildings), 3))
     flat[:, 2] = buildings["base_z_m"] + 0.5 * (buildings["eaves_m"] + buildings["height_m"])
     _roofs(canvas, grid, outline[coarse], flat[coarse], shift[coarse], style[coarse],
-           buildings["material"][coarse].map(CODE), buildings["axis_deg"][coarse])  # fmt: skip
+           buildings["material"][coarse].map(CODE), buildings["axis_deg"][coarse],
+           np.flatnonzero(coarse) + 1)  # fmt: skip
     for table in (city.planes, city.obstacles, city.existing_pv):
         parts = table[table["building_id"].isin(buildings.index)]
         if table is city.existing_pv:
@@ -238,7 +249,8 @@ def _paint_buildings(
         look_of = style[rows] * (0.3 if table is city.existing_pv else 1.0)
         abc = parts[["a", "b", "c"]].to_numpy(dtype="float64")
         axis = buildings["axis_deg"].to_numpy()[rows]
-        _roofs(canvas, grid, parts.geometry.to_numpy(), abc, shift[rows], look_of, codes, axis)
+        _roofs(canvas, grid, parts.geometry.to_numpy(), abc, shift[rows], look_of, codes, axis,
+               rows + 1)  # fmt: skip
         if table is city.planes:
             lines = _moved(shapely.buffer(shapely.boundary(parts.geometry.to_numpy()), 0.12),
                            shift[rows])  # fmt: skip
@@ -267,6 +279,7 @@ def _roofs(
     style: F64,
     codes: npt.ArrayLike,
     axis: npt.ArrayLike,
+    house: npt.ArrayLike,
 ) -> None:
     """Paint roof planes, displaced by the lean of the camera."""
     polygons = _moved(polygons, shift)
@@ -282,6 +295,7 @@ def _roofs(
     burn(canvas.slope_y, grid, polygons, abc[:, 1])
     burn(canvas.axis, grid, polygons, turn)
     burn(canvas.roof, grid, polygons, 1)
+    burn(canvas.house, grid, polygons, np.asarray(house))
     burn_planes(canvas.top, grid, polygons, abc)
 
 

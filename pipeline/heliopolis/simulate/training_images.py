@@ -30,11 +30,20 @@ _HIGHEST_M = 28.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One training image: uint8 RGB (y, x, 3), bool roof and panel masks (y, x)."""
+    """One training image and its truth.
+
+    Attributes
+    ----------
+    image
+        uint8 (y, x, 3), red, green, blue.
+    layers
+        By folder, (y, x): ``mask`` roof, ``pv`` panels (uint8, 255 yes), ``house`` number of the
+        building (uint16, 0 none), ``nir`` near infrared (uint8), ``height`` above the ground
+        (uint16) [0.1 m].
+    """
 
     image: npt.NDArray[np.uint8]
-    roof: npt.NDArray[np.bool_]
-    panel: npt.NDArray[np.bool_]
+    layers: dict[str, npt.NDArray[np.uint8] | npt.NDArray[np.uint16]]
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -89,7 +98,15 @@ def _tiles(picture: Picture, rng: np.random.Generator) -> Iterator[Sample]:
         window = (slice(top, top + SIZE_PX), slice(left, left + SIZE_PX))
         colours = np.moveaxis(picture.image[:3][(slice(None), *window)], 0, -1)
         quality = int(rng.integers(45, 98))
-        yield Sample(_jpeg(colours, quality), picture.roof[window], picture.panel[window])
+        height = np.clip(np.rint(picture.height[window] * 10), 0, 65535)
+        layers = {
+            "mask": picture.roof[window].astype("uint8") * 255,
+            "pv": picture.panel[window].astype("uint8") * 255,
+            "house": picture.house[window],
+            "nir": picture.image[3][window],
+            "height": height.astype("uint16"),
+        }
+        yield Sample(_jpeg(colours, quality), layers)
 
 
 def _jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
@@ -99,7 +116,7 @@ def _jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
 
 
 def write_training_images(out_dir: Path, count: int, seed: int) -> Path:
-    """Write ``image/NNN.png``, ``mask/NNN.png`` (roof 255) and ``pv/NNN.png`` (panel 255).
+    """Write ``image/NNN.png`` and the layers of `Sample`, a folder each, as PNG.
 
     Parameters
     ----------
@@ -110,13 +127,10 @@ def write_training_images(out_dir: Path, count: int, seed: int) -> Path:
     seed
         Same seed, same images.
     """
-    for name in ("image", "mask", "pv"):
-        (out_dir / name).mkdir(parents=True, exist_ok=True)
     for number, sample in enumerate(samples(count, seed)):
-        file = f"{number:03d}.png"
-        Image.fromarray(sample.image).save(out_dir / "image" / file)
-        for name, mask in (("mask", sample.roof), ("pv", sample.panel)):
-            Image.fromarray(mask.astype("uint8") * 255).save(out_dir / name / file)
+        for name, values in {"image": sample.image, **sample.layers}.items():
+            (out_dir / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(out_dir / name / f"{number:03d}.png")
     (out_dir / "README.txt").write_text(
         "Simulated images: procedural cities, no photograph of a real place.\n"
         f"count {count}, seed {seed}, {SIZE_PX} px at {RESOLUTION_M} m\n",

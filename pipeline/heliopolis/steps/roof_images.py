@@ -16,24 +16,33 @@ from odc.geo.xr import wrap_xr
 
 from heliopolis.config import Footprints, Imagery, Roofs
 from heliopolis.errors import InputError
-from heliopolis.io.imagery import brightness_range, colour_indexes, colour_view
+from heliopolis.io.imagery import brightness_range, colour_indexes, colour_view, nir_index
 from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs import fusion
 from heliopolis.roofs.agreement import Agreement, agreement
-from heliopolis.roofs.outline import outlines_and_originals
-from heliopolis.roofs.probability import HALO_M, WORKING_GSD_M, load_net
-from heliopolis.roofs.probability import roof_probability as probability_of
+from heliopolis.roofs.connected import Floats
+from heliopolis.roofs.outline import Rules, outlines_and_originals
+from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, load_net
 from heliopolis.roofs.registration import estimate_block_shifts, estimate_shift
 
 _LOG = logging.getLogger(__name__)
 _BAND = "roof_probability"
+#: Bands of a tile, in the order of the net's heads: unit, long name, value of an answer of 1.
+_BANDS = {
+    _BAND: ("1", "probability that the pixel is roof", 1.0),
+    "edge_probability": ("1", "probability that an edge of a building is here", 1.0),
+    "edge_distance_m": ("m", "distance to the building's edge, at most 4 m", FAR_M),
+    "panel_probability": ("1", "probability of solar panels", 1.0),
+}
+#: Share of the image beyond which a warning is given that it is unlike the training images.
+_MUCH = 0.5
 
 
 def roof_probability(
     *, tiles: Path, images: list[Path], probability: Path, tile: str, options: dict[str, Any]
 ) -> None:
-    """Write the roof probability of one tile, on the 0.25 m working grid.
+    """Write what the net says of one tile, on the 0.25 m working grid.
 
     Parameters
     ----------
@@ -42,35 +51,43 @@ def roof_probability(
     images
         Georeferenced images in any CRS, first one on top.
     probability
-        GeoTIFF to write, band ``roof_probability``.
+        GeoTIFF to write: bands ``roof_probability``, ``edge_probability``, ``edge_distance_m``,
+        ``panel_probability``; the tag ``unlike_share`` says how much of it lies in pictures
+        unlike those of the training.
     tile
         Identifier of the tile.
     options
         ``imagery``, ``roofs``, ``crs``.
     """
     imagery = Imagery.model_validate(options["imagery"])
+    near_infrared = Roofs.model_validate(options["roofs"]).near_infrared
     west, south, east, north = _bounds(tiles, tile)
     halo = np.ceil(HALO_M / WORKING_GSD_M) * WORKING_GSD_M
     core = _grid((west, south, east, north), options["crs"])
     wide = _grid((west - halo, south - halo, east + halo, north + halo), options["crs"])
-    image = _brightness(images, wide, imagery)
+    image = _brightness(images, wide, imagery, near_infrared=near_infrared)
     pad = round(halo / WORKING_GSD_M)
     net = load_net(threads=1)
-    values = probability_of(
+    seen = net.seen()
+    made = answers(
         image,
         WORKING_GSD_M,
         corner_m=(wide.affine.c, wide.affine.f),
         core=(slice(pad, pad + core.height), slice(pad, pad + core.width)),
         net=net,
+        seen=seen,
     )
-    band = wrap_xr(values, core)
-    band.attrs = {"units": "1", "long_name": "probability that the pixel is roof"}
+    bands = {}
+    for values, (name, (unit, long_name, top)) in zip(made, _BANDS.items(), strict=True):
+        bands[name] = wrap_xr(values * np.float32(top), core)
+        bands[name].attrs = {"units": unit, "long_name": long_name}
     tags = {
         "threshold": str(net.weights.threshold),
         "outline_probability": str(net.weights.outline_probability),
         "weights_sha256": net.weights.sha256[net.weights.onnx.name],
+        "unlike_share": f"{seen.unlike_share(net.weights.unlike_limit):.3f}",
     }
-    write_cog(probability, {_BAND: band}, tags=tags)
+    write_cog(probability, bands, tags=tags)
 
 
 def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[str, Any]) -> None:
@@ -80,14 +97,13 @@ def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[st
     ``originals`` the lines as found, with the same ``outline_id``.
     """
     roofs = Roofs.model_validate(options["roofs"])
-    values, grid = mosaic(probabilities)
-    found, originals = outlines_and_originals(
-        values,
-        grid,
+    warn_of_unlike(probabilities)
+    rules = Rules(
         threshold_of(probabilities, roofs),
         roofs.min_area_m2,
         min_probability=_least_mean(probabilities, roofs),
     )
+    found, originals = outlines_and_originals(Tiles(probabilities), rules)
     _LOG.info("%d roofs were found in the images", len(found))
     write_layers(outlines, {"outlines": found, "originals": originals})
 
@@ -178,9 +194,13 @@ def _grid(bounds: tuple[float, float, float, float], crs: str) -> GeoBox:
     return GeoBox.from_bbox((*low, *high), crs=crs, resolution=resyx_(-cell, cell))
 
 
-def _brightness(images: list[Path], grid: GeoBox, imagery: Imagery) -> NDArray[np.float32]:
-    """Red, green, blue (band, y, x) in 0..1 on ``grid``; NaN where no image is."""
-    indexes = colour_indexes(images[0], imagery.bands)
+def _brightness(
+    images: list[Path], grid: GeoBox, imagery: Imagery, *, near_infrared: bool
+) -> NDArray[np.float32]:
+    """Red, green, blue, nir where wanted and there (band, y, x) in 0..1; NaN where no image is."""
+    indexes: tuple[int, ...] = colour_indexes(images[0], imagery.bands)
+    fourth = nir_index(images[0], imagery.bands) if near_infrared else None
+    indexes = indexes if fourth is None else (*indexes, fourth)
     names = band_names(images[0])
     wanted = [names[i - 1] for i in indexes]
     views = [colour_view(path, indexes, imagery.bands) for path in images]
@@ -195,18 +215,60 @@ def _brightness(images: list[Path], grid: GeoBox, imagery: Imagery) -> NDArray[n
     return scaled
 
 
+class Tiles:
+    """What the net says, in the files of the tiles: a `heliopolis.roofs.connected.Field`."""
+
+    def __init__(self, probabilities: list[Path]) -> None:
+        grids = [raster_grid(path) for path in probabilities]
+        self._paths = list(zip(probabilities, (g.boundingbox for g in grids), strict=True))
+        boxes = [box for _, box in self._paths]
+        bounds = (
+            min(b.left for b in boxes),
+            min(b.bottom for b in boxes),
+            max(b.right for b in boxes),
+            max(b.top for b in boxes),
+        )
+        self.grid = _grid(bounds, str(grids[0].crs))
+
+    def read(self, rows: slice, columns: slice) -> Floats:
+        """Window (layer, y, x): probability of roof, of an edge, distance to it [m]."""
+        return self.bands(list(_BANDS)[:3], self.grid[rows, columns])
+
+    def bands(self, names: list[str], grid: GeoBox) -> Floats:
+        """Bands (band, y, x) on a part of the grid."""
+        window = grid.boundingbox
+        near = [
+            path
+            for path, box in self._paths
+            if box.left < window.right
+            and box.right > window.left
+            and box.bottom < window.top
+            and box.top > window.bottom
+        ]
+        if not near:
+            return np.full((len(names), *grid.shape), np.nan, "float32")
+        read = read_onto(near, grid, bands=names)
+        return np.stack([read[name].to_numpy() for name in names])
+
+
 def mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
-    """All tiles on one grid."""
-    grids = [raster_grid(path) for path in probabilities]
-    boxes = [grid.boundingbox for grid in grids]
-    bounds = (
-        min(b.left for b in boxes),
-        min(b.bottom for b in boxes),
-        max(b.right for b in boxes),
-        max(b.top for b in boxes),
-    )
-    grid = _grid(bounds, str(grids[0].crs))
-    return read_onto(probabilities, grid, bands=[_BAND])[_BAND].to_numpy(), grid
+    """Probability of roof of all tiles on one grid."""
+    tiles = Tiles(probabilities)
+    return tiles.bands([_BAND], tiles.grid)[0], tiles.grid
+
+
+def warn_of_unlike(probabilities: list[Path]) -> float:
+    """Share of the image unlike the training images; a warning where it is large."""
+    shares = [float(read_tags(path).get("unlike_share", "nan")) for path in probabilities]
+    told = [share for share in shares if share == share]
+    share = float(np.mean(told)) if told else float("nan")
+    if share > _MUCH:
+        _LOG.warning(
+            "%.0f %% of the image is unlike the images that the net was trained on: look at its "
+            "roofs before they are used, or set roofs.net: off",
+            100 * share,
+        )
+    return share
 
 
 def threshold_of(probabilities: list[Path], roofs: Roofs) -> float:

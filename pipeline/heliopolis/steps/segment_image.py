@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,24 @@ from heliopolis.io.imagery import (
     ImageGrid,
     brightness_range,
     colour_indexes,
+    as_cog,
     image_grid,
+    new_plain,
     read_colours,
-    write_plain,
+    read_window,
+    write_window,
 )
 from heliopolis.io.limits import reading
+from heliopolis.io.raster import read_onto
 from heliopolis.io.vector import write_layers
-from heliopolis.roofs.outline import outlines_and_originals
-from heliopolis.roofs.probability import HALO_M, load_net, roof_probability
+from heliopolis.roofs.outline import Rules, outlines_and_originals
+from heliopolis.roofs.probability import FAR_M, HALO_M, TILE_STEP_M, answers, load_net
 
 #: Largest net that is read [bytes].
 _LARGEST_NET = 2_000_000_000
 _BLOCK_PX = 2048
+#: Share of the image beyond which a warning is given that it is unlike the training images.
+_MUCH = 0.5
 #: Ground sampling distances that the net was tried on [m].
 _GSD_M = (0.05, 0.7)
 
@@ -44,9 +51,15 @@ def segment_image(
     threshold: float | None = None,
     min_area_m2: float = 10.0,
     flips: bool = False,
+    height: Path | None = None,
+    block_px: int = _BLOCK_PX,
     progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> int | None:
-    """Write roof probability on the image's grid, and outlines if wanted; number of outlines."""
+    """Write roof probability on the image's grid, and outlines if wanted; number of outlines.
+
+    Memory does not grow with the image, and the result is the same for any ``block_px``.
+    """
     grid = image_grid(image, gsd_m)
     if not all(_GSD_M[0] <= g <= _GSD_M[1] for g in grid.gsd_m):
         raise InputError(
@@ -56,19 +69,58 @@ def segment_image(
             remedy="Check the georeference or --gsd, or resample the image",
         )
     net = read_net(weights)
-    chance = _by_blocks(image, grid, net, flips, progress)
-    write_plain(out, chance, grid, "roof_probability")
-    if polygons is None:
-        return None
-    level, least = net.weights.threshold, net.weights.outline_probability
-    if threshold is not None:
-        level, least = threshold, 0.0
-    metric = Affine(grid.gsd_m[0], 0, grid.corner_m[0], 0, -grid.gsd_m[1], grid.corner_m[1])
-    found, originals = outlines_and_originals(
-        chance, GeoBox(grid.shape, metric, None), level, min_area_m2, min_probability=least
-    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        field = _Answers(Path(folder), grid)
+        seen = _by_blocks(
+            image, field, net, height=height, flips=flips, block_px=block_px, progress=progress
+        )
+        share = seen.unlike_share(net.weights.unlike_limit)
+        if share > _MUCH and warn is not None:
+            warn(f"{share:.0%} of {image.name} is unlike the images that the net was trained on: "
+                 "look at the roofs before they are used")  # fmt: skip
+        field.publish(out)
+        if polygons is None:
+            return None
+        level, least = net.weights.threshold, net.weights.outline_probability
+        if threshold is not None:
+            level, least = threshold, 0.0
+        rules = Rules(level, min_area_m2, min_probability=least)
+        found, originals = outlines_and_originals(field, rules)
     write_layers(polygons, {"roofs": _on_map(found, grid), "originals": _on_map(originals, grid)})
     return len(found)
+
+
+class _Answers:
+    """What the net says of an image, in files beside the result: a field of outlines.
+
+    The probability of roof is kept in full, edge and distance in 254 steps.
+    """
+
+    def __init__(self, folder: Path, grid: ImageGrid) -> None:
+        self.image = grid
+        metric = Affine(grid.gsd_m[0], 0, grid.corner_m[0], 0, -grid.gsd_m[1], grid.corner_m[1])
+        self.grid = GeoBox(grid.shape, metric, None)
+        self._roof, self._parts = folder / "roof.tif", folder / "parts.tif"
+        new_plain(self._roof, grid, ["roof_probability"], "float32")
+        new_plain(self._parts, grid, ["edge_probability", "edge_distance"], "uint8")
+
+    def write(self, made: NDArray[np.float32], top: int, left: int) -> None:
+        """Keep the answers (head, y, x) of a window."""
+        write_window(self._roof, made[:1], top, left)
+        steps = np.where(np.isfinite(made[1:3]), np.rint(made[1:3] * 254), 255)
+        write_window(self._parts, steps.astype("uint8"), top, left)
+
+    def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Window (layer, y, x): probability of roof, of an edge, distance to it [m]."""
+        roof = read_window(self._roof, rows, columns)
+        parts = read_window(self._parts, rows, columns).astype("float32") / 254
+        parts[1] *= FAR_M
+        return np.concatenate([roof, parts])
+
+    def publish(self, out: Path) -> None:
+        """Write the probability of roof as a cloud-optimised GeoTIFF."""
+        as_cog(self._roof, out)
 
 
 def read_net(weights: Path | None) -> Any:
@@ -85,25 +137,31 @@ def read_net(weights: Path | None) -> Any:
 
 def _by_blocks(
     image: Path,
-    grid: ImageGrid,
+    field: _Answers,
     net: Any,
+    *,
+    height: Path | None,
     flips: bool,
+    block_px: int,
     progress: Callable[[int, int], None] | None,
-) -> NDArray[np.float32]:
-    """Probability (y, x), block by block with a halo; the same for any size of block."""
+) -> Any:
+    """Answers block by block with a halo; the same for any size of block."""
+    grid = field.image
     indexes, span = colour_indexes(image), brightness_range([image])
     halo = [math.ceil(HALO_M / gsd) + 2 for gsd in grid.gsd_m]
-    out = np.full(grid.shape, np.nan, "float32")
+    seen = net.seen(math.ceil(grid.shape[1] * grid.gsd_m[0] / TILE_STEP_M) + 24)
     corners = [
         (top, left)
-        for top in range(0, grid.shape[0], _BLOCK_PX)
-        for left in range(0, grid.shape[1], _BLOCK_PX)
+        for top in range(0, grid.shape[0], block_px)
+        for left in range(0, grid.shape[1], block_px)
     ]
     for done, (top, left) in enumerate(corners, start=1):
-        below, right = min(top + _BLOCK_PX, grid.shape[0]), min(left + _BLOCK_PX, grid.shape[1])
+        below, right = min(top + block_px, grid.shape[0]), min(left + block_px, grid.shape[1])
         rows, columns = (top - halo[1], below + halo[1]), (left - halo[0], right + halo[0])
         values = span.scaled(read_colours(image, indexes, rows, columns))
-        out[top:below, left:right] = roof_probability(
+        if height is not None:
+            values = np.concatenate([values, _heights(height, grid, rows, columns)])
+        made = answers(
             values,
             grid.gsd_m,
             corner_m=(
@@ -116,10 +174,23 @@ def _by_blocks(
             ),
             net=net,
             flips=flips,
+            seen=seen,
         )
+        field.write(made, top, left)
         if progress is not None:
             progress(done, len(corners))
-    return out
+    return seen
+
+
+def _heights(
+    height: Path, grid: ImageGrid, rows: tuple[int, int], columns: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Near infrared, which is not known, and height above the ground [m], (2, y, x)."""
+    affine = grid.affine * Affine.translation(columns[0], rows[0])
+    shape = (rows[1] - rows[0], columns[1] - columns[0])
+    read = read_onto([height], GeoBox(shape, affine, grid.crs), resampling="bilinear")
+    values = read[next(iter(read))].to_numpy()
+    return np.stack([np.full(shape, np.nan, "float32"), values])
 
 
 def _on_map(found: gpd.GeoDataFrame, grid: ImageGrid) -> gpd.GeoDataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import geopandas as gpd
@@ -10,17 +11,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
+from scipy import ndimage
 from shapely import Polygon, affinity, box, hausdorff_distance
 
-from heliopolis.roofs.outline import outlines_and_originals
+from heliopolis.roofs.connected import Whole, connected_roofs
+from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.regularise import MAX_AREA_CHANGE, MAX_DISTANCE_M, regularised
+from roofnet.layers import distance_to_edge
 
 CELL = 0.25
 
 
+def both(
+    chance: np.ndarray, where: GeoBox, threshold: float, min_area_m2: float, **more: Any
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Outlines and originals of a probability alone, or of layers."""
+    layers = chance if chance.ndim == 3 else chance[None]
+    block = {"block_px": more.pop("block_px")} if "block_px" in more else {}
+    return outlines_and_originals(
+        Whole(layers, where), Rules(threshold, min_area_m2, **more), **block
+    )
+
+
 def outlines(*args: Any, **settings: Any) -> gpd.GeoDataFrame:
     """The outlines alone."""
-    return outlines_and_originals(*args, **settings)[0]
+    return both(*args, **settings)[0]
 
 
 def grid(rows: int, columns: int) -> GeoBox:
@@ -156,10 +171,70 @@ def test_round_building_is_not_squared() -> None:
 
 def test_original_is_kept_beside_each_outline_with_its_distance() -> None:
     chance = field(200, 200, (20, 20, 100, 140), (130, 40, 170, 90))
-    made, originals = outlines_and_originals(chance, grid(200, 200), 0.5, 10)
+    made, originals = both(chance, grid(200, 200), 0.5, 10)
     assert made["outline_id"].tolist() == originals["outline_id"].tolist() == [1, 2]
     for shape, raw, told in zip(made.geometry, originals.geometry, made["distance_m"], strict=True):
         exact = hausdorff_distance(shape.boundary, raw.boundary, densify=0.01)
         assert exact <= told <= exact + 0.26
     np.testing.assert_allclose(made.area / originals.area - 1, made["area_change"], atol=1e-12)
     assert made["area_change"].abs().max() <= MAX_AREA_CHANGE
+
+
+def row_of_houses() -> np.ndarray:
+    """Four houses of 6 by 10 m wall to wall, and one further off: roof, edge, inside [m]."""
+    roof = field(160, 240, (60, 40, 100, 136), (20, 180, 60, 220))
+    layers = np.stack([roof, np.zeros_like(roof), np.zeros_like(roof)])
+    house = np.zeros(roof.shape, int)
+    for k in range(4):
+        house[60:100, 40 + 24 * k : 64 + 24 * k] = k + 1
+    house[20:60, 180:220] = 5
+    layers[2] = np.where(house > 0, np.minimum(distance_to_edge(house) * CELL, 4), 0)
+    layers[1] = np.where((layers[2] < 0.6) & (house > 0), 0.8, 0.1)
+    return layers
+
+
+def test_houses_wall_to_wall_are_parted_along_straight_walls() -> None:
+    layers = row_of_houses()
+    assert len(outlines(layers[:1], grid(160, 240), 0.5, 10)) == 2
+    made, originals = both(layers, grid(160, 240), 0.5, 10)
+    assert len(made) == 5
+    assert made["regular"].all()
+    np.testing.assert_allclose(np.sort(made.area), [60, 60, 60, 60, 100], rtol=0.03)
+    assert all(len(shape.exterior.coords) == 5 for shape in made.geometry)
+    for one, other in itertools.combinations(made.geometry, 2):
+        assert one.intersection(other).area < 1e-6
+    assert made["distance_m"].max() <= MAX_DISTANCE_M
+
+
+@pytest.mark.parametrize("block_px", [40, 97, 512])
+def test_no_building_is_cut_or_doubled_by_blocks(block_px: int) -> None:
+    layers = row_of_houses()
+    whole, raw = both(layers, grid(160, 240), 0.5, 10, block_px=4096)
+    made, again = both(layers, grid(160, 240), 0.5, 10, block_px=block_px)
+    assert made.to_wkb().equals(whole.to_wkb())
+    assert again.to_wkb().equals(raw.to_wkb())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([16, 37, 64]))
+def test_connected_roofs_come_once_and_whole(seed: int, block_px: int) -> None:
+    rng = np.random.default_rng(seed)
+    chance = ndimage.gaussian_filter(rng.normal(size=(150, 130)), 3)
+    chance = (chance - chance.min()) / np.ptp(chance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("heliopolis.roofs.connected._MARGIN_PX", 8)
+        found = list(connected_roofs(Whole(chance[None], grid(150, 130)), 0.55, block_px))
+    labels, count = ndimage.label(chance >= 0.55)
+    assert len(found) == count
+    painted = np.zeros_like(labels)
+    for number, roof in enumerate(found, start=1):
+        row, column = roof.corner
+        height, width = roof.mask.shape
+        painted[row : row + height, column : column + width][roof.mask] = number
+        assert np.array_equal(
+            roof.layers[0], chance[row : row + height, column : column + width]
+        )
+    assert np.array_equal(painted > 0, labels > 0)
+    assert len(set(zip(labels.ravel(), painted.ravel(), strict=True))) == count + (
+        (labels == 0).any()
+    )
