@@ -166,7 +166,7 @@ def roof_of(sidecar: Path) -> Predictor:
     from roofnet.predict import Predictor as Tiled
 
     net = Tiled(weights.read(sidecar))
-    return lambda image: net.predict(image)[0]
+    return lambda image: net.predict_image(image)[0]
 
 
 def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:

@@ -9,6 +9,7 @@ net knows lie near 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from roofnet import data, weights
 from roofnet.crops import Crops, photometric
 from roofnet.layers import LAYERS
-from roofnet.predict import TILE_PX, Predictor
+from roofnet.predict import TILE_PX, Predictor, window_of
 from roofnet.unet import CONTEXT, RoofUNet
 
 #: Pictures of each training city.
@@ -81,5 +82,6 @@ def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:
 def distance(net: Predictor, image: NDArray[Any]) -> float:
     """Mean distance of the tiles of a picture (y, x, band) from the training images."""
     seen = net.seen()
-    net.predict(image, seen=seen)
+    height, width = image.shape[:2]
+    net.predict(partial(window_of, image), (0, height), (0, width), seen=seen)
     return seen.mean_unlike()

@@ -7,6 +7,7 @@ tiles that cover it, so that its value does not depend on which window of the gr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ REMEMBERED = 64
 _MARGIN_PX = 16
 
 Array = NDArray[Any]
+#: Gives the tile at a row and column of the working grid.
+Window = Callable[[int, int], Array]
 
 #: What onnxruntime raises on a file that is no net.
 _UNREADABLE = (
@@ -77,12 +80,15 @@ class Answer:
         in standard deviations.
     share
         Share of the tile that holds image.
+    present
+        (y, x), whether there is image.
     """
 
     chance: NDArray[np.float32]
     trust: np.float32
     unlike: float
     share: float
+    present: NDArray[np.bool_]
 
 
 class Seen:
@@ -150,6 +156,8 @@ class Predictor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # Threads that wait busily would take the time of the jobs beside this one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(self.weights.onnx), options, providers=["CPUExecutionProvider"]
@@ -178,64 +186,65 @@ class Predictor:
 
     def predict(
         self,
-        image: Array,
-        origin: tuple[int, int] = (0, 0),
-        core: tuple[slice, slice] | None = None,
+        window: Window,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
         *,
         flips: bool = False,
         seen: Seen | None = None,
     ) -> NDArray[np.float32]:
-        """Answers at the working resolution, 0..1, in the order of ``weights.heads``.
+        """Answers for a part of the working grid, 0..1, in the order of ``weights.heads``.
 
         Parameters
         ----------
-        image
-            (y, x, band), bands as in the weights, those after the colours only as far as there
-            are any; colours and near infrared in 0..1, height in m; at ``weights.gsd_m``; NaN
-            where there is no image.
-        origin
-            Row and column of the image's first pixel in the working grid.
-        core
-            Rows and columns of ``image`` that are wanted; all by default. The rest serves as
-            context: nothing beyond what `covering` says can change the answer.
+        window
+            Gives the tile (`TILE_PX`, `TILE_PX`, band) whose first pixel lies at a row and
+            column of the working grid: bands as in the weights, those after the colours only as
+            far as there are any; colours and near infrared in 0..1, height in m; NaN where there
+            is no image.
+        rows, columns
+            First and last-plus-one row and column that are wanted. Nothing beyond what
+            `covering` says can change the answer.
         flips
             Average over the four mirror images: four times the work.
         seen
-            Tiles of the same image that were answered already; spares the work that windows
+            Tiles of the same image that were answered already; spares the work that parts
             beside each other share.
 
         Returns
         -------
         array
-            (head, y, x) of the core, NaN where there is no image.
+            (head, y, x), NaN where there is no image.
         """
-        rows, columns = core if core is not None else (slice(0, None), slice(0, None))
-        top, below, _ = rows.indices(image.shape[0])
-        left, right, _ = columns.indices(image.shape[1])
         seen = Seen() if seen is None else seen
-        total = np.zeros((len(self.weights.heads), below - top, right - left), "float32")
-        share = np.zeros(total.shape[1:], "float32")
-        row_range = covering(origin[0] + top, origin[0] + below)
-        column_range = covering(origin[1] + left, origin[1] + right)
-        for row in range(row_range[0], row_range[1] - TILE_PX + 1, STEP_PX):
-            for column in range(column_range[0], column_range[1] - TILE_PX + 1, STEP_PX):
+        shape = (rows[1] - rows[0], columns[1] - columns[0])
+        total = np.zeros((len(self.weights.heads), *shape), "float32")
+        share, present = np.zeros(shape, "float32"), np.zeros(shape, "bool")
+        (first, last), (left, right) = covering(*rows), covering(*columns)
+        for row in range(first, last - TILE_PX + 1, STEP_PX):
+            for column in range(left, right - TILE_PX + 1, STEP_PX):
                 if (row, column) not in seen:
-                    part = _window_of(image, row - origin[0], column - origin[1])
-                    seen.add((row, column), self._answer(part, flips))
+                    seen.add((row, column), self._answer(window(row, column), flips))
                 answer = seen[row, column]
                 if answer is None:
                     continue
                 blend = self._blend * answer.trust
-                corner = (row - origin[0] - top, column - origin[1] - left)
+                corner = (row - rows[0], column - columns[0])
                 _add(share, blend, *corner)
+                _add(present, answer.present, *corner)
                 for target, head in zip(total, answer.chance, strict=True):
                     _add(target, head * blend, *corner)
-        # Windows beside and below this one may begin a few pixels before it ends.
-        seen.forget(origin[0] + below - _MARGIN_PX, origin[1] + right - _MARGIN_PX)
-        with np.errstate(invalid="ignore"):
-            mean = total / share
-        mean[:, ~np.isfinite(image[top:below, left:right, :COLOURS]).any(axis=2)] = np.nan
-        return np.asarray(mean, "float32")
+        # Parts beside and below this one may begin a few pixels before it ends.
+        seen.forget(rows[1] - _MARGIN_PX, columns[1] - _MARGIN_PX)
+        total /= np.where(present, share, np.nan)
+        return total
+
+    def predict_image(self, image: Array, *, flips: bool = False) -> NDArray[np.float32]:
+        """Answers (head, y, x) to a whole image (y, x, band) at the working resolution."""
+        height, width = image.shape[:2]
+        return self.predict(
+            lambda row, column: window_of(image, row, column), (0, height), (0, width), flips=flips
+        )
 
     def _answer(self, window: Array, flips: bool) -> Answer | None:
         """Answer to a window of the size of a tile, (y, x, band), NaN where there is nothing."""
@@ -256,7 +265,7 @@ class Predictor:
         tile[:count] = np.pad(values, [(0, 0), *pad], mode="symmetric")
         chance, unlike = self._chance(tile, flips)
         share = shown.sum() / TILE_PX**2
-        return Answer(chance, np.float32(share**2), unlike, float(share))
+        return Answer(chance, np.float32(share**2), unlike, float(share), present)
 
     def _chance(self, tile: Array, flips: bool) -> tuple[NDArray[np.float32], float]:
         turns = [(), (1,), (2,), (1, 2)] if flips else [()]
@@ -273,7 +282,7 @@ class Predictor:
         return np.asarray(total / len(turns), "float32"), unlike / len(turns)
 
 
-def _window_of(image: Array, row: int, column: int) -> Array:
+def window_of(image: Array, row: int, column: int) -> Array:
     """Tile with its corner at (row, column) of an image (y, x, band); NaN beyond the image."""
     top, left = max(row, 0), max(column, 0)
     part = image[top : max(row + TILE_PX, 0), left : max(column + TILE_PX, 0)]
@@ -285,7 +294,7 @@ def _window_of(image: Array, row: int, column: int) -> Array:
 
 
 def _add(target: Array, part: Array, row: int, column: int) -> None:
-    """Add ``part`` to ``target`` with its corner at (row, column); what sticks out is cut."""
+    """Add ``part`` to ``target``, in place, with its corner at (row, column); the rest is cut."""
     top, left = max(row, 0), max(column, 0)
     below = min(row + part.shape[0], target.shape[0])
     right = min(column + part.shape[1], target.shape[1])

@@ -122,6 +122,6 @@ def score_roof_objects(data_dir: Path) -> dict[str, Any]:
     rules = Rules(told.threshold, MIN_AREA_M2, min_probability=told.outline_probability)
     root = data_dir / "aerial"
     return {
-        role: object_scores(net.predict, data.read_samples(readers, root), rules)
+        role: object_scores(net.predict_image, data.read_samples(readers, root), rules)
         for role, readers in (("validation", data.VALIDATION), ("test", data.TEST))
     }

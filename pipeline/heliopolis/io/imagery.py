@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.windows import Window
 
 from heliopolis.errors import ConfigError, GridError, InputError
@@ -192,8 +192,9 @@ def read_colours(
         left, right = max(0, columns[0]), min(source.width, columns[1])
         window = Window(left, top, right - left, below - top)
         values = source.read(list(indexes), window=window, out_dtype="float32")
-        seen = source.dataset_mask(window=window) > 0
-    values[:, ~seen] = np.nan
+        masked = any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
+        if masked:
+            values[:, source.dataset_mask(window=window) == 0] = np.nan
     inside = (slice(top - rows[0], below - rows[0]), slice(left - columns[0], right - columns[0]))
     out[:, inside[0], inside[1]] = values
     return out

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,6 +52,60 @@ def load_net(weights: Any = None, threads: int = 0) -> Any:
     return net
 
 
+@dataclass(frozen=True)
+class Scene:
+    """An image that is read window by window.
+
+    Attributes
+    ----------
+    read
+        Gives rows and columns, which may lie beyond the image, as (band, y, x), bands as `BANDS`,
+        the colours at least: reflectance or brightness in 0..1, height above the ground in m;
+        rows from north to south; NaN where there is nothing.
+    gsd_m
+        Ground sampling distance along x and along y [m].
+    corner_m
+        x and y of the upper-left corner of the upper-left pixel [m].
+    """
+
+    read: Callable[[tuple[int, int], tuple[int, int]], Floats]
+    gsd_m: tuple[float, float]
+    corner_m: tuple[float, float]
+
+    def tile(self, row: int, column: int) -> Floats:
+        """Tile (y, x, band) of the net at a row and column of the working grid."""
+        from roofnet.predict import TILE_PX
+
+        # Rows go south, as -y does.
+        rows = _source(row, TILE_PX, -self.corner_m[1], self.gsd_m[1])
+        columns = _source(column, TILE_PX, self.corner_m[0], self.gsd_m[0])
+        values = self.read(rows.span, columns.span)
+        made = resample(values, rows.kernel, columns.kernel)
+        colour = made[:COLOURS]
+        present = np.isfinite(colour).any(axis=0)
+        made[:COLOURS] = np.where(present, np.nan_to_num(colour), np.nan)
+        return np.moveaxis(made, 0, -1)
+
+    def answers(
+        self,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        *,
+        net: Any,
+        heads: int = len(HEADS),
+        flips: bool = False,
+        seen: Any = None,
+    ) -> Floats:
+        """What the net says of rows and columns of the image: as `answers`."""
+        down = _back(rows, -self.corner_m[1], self.gsd_m[1])
+        across = _back(columns, self.corner_m[0], self.gsd_m[0])
+        made = net.predict(self.tile, down.span, across.span, flips=flips, seen=seen)
+        out = resample(made[:heads], down.kernel, across.kernel)
+        missing = ~np.isfinite(self.read(rows, columns)[:COLOURS]).any(axis=0)
+        out[:, missing] = np.nan
+        return out
+
+
 def answers(
     image: NDArray[Any],
     gsd_m: float | tuple[float, float],
@@ -69,8 +126,7 @@ def answers(
     Parameters
     ----------
     image
-        (band, y, x), bands as `BANDS`, the colours at least: reflectance or brightness in 0..1,
-        height above the ground in m; rows from north to south; NaN where there is nothing.
+        (band, y, x), as `Scene.read` gives it.
     gsd_m
         Ground sampling distance [m], or those of x and of y.
     corner_m
@@ -89,7 +145,6 @@ def answers(
     ndarray
         float32 (head, y, x) of the core, 0..1, heads as `HEADS`; NaN where there is no image.
     """
-    net = load_net() if net is None else net
     values = np.asarray(image, "float32")
     if values.ndim != 3 or values.shape[0] < COLOURS:
         raise ValueError(
@@ -97,24 +152,27 @@ def answers(
         )
     gsd = gsd_m if isinstance(gsd_m, tuple) else (gsd_m, gsd_m)
     rows, columns = core if core is not None else (slice(0, None), slice(0, None))
-    down = _Axis(-corner_m[1], gsd[1], values.shape[1], rows)
-    across = _Axis(corner_m[0], gsd[0], values.shape[2], columns)
-    work = np.stack(
-        [resample(band, down.to_work(), across.to_work()) for band in values[: len(BANDS)]], axis=2
-    )
-    colour = work[..., :COLOURS]
-    present = np.isfinite(colour).any(axis=2, keepdims=True)
-    work[..., :COLOURS] = np.where(present, np.nan_to_num(colour), np.nan)
-    made = net.predict(
-        work,
-        (down.outer[0], across.outer[0]),
-        (down.wanted(), across.wanted()),
+    scene = Scene(partial(_part, values[: len(BANDS)]), gsd, corner_m)
+    return scene.answers(
+        rows.indices(values.shape[1])[:2],
+        columns.indices(values.shape[2])[:2],
+        net=load_net() if net is None else net,
         flips=flips,
         seen=seen,
     )
-    out = np.stack([resample(head, down.from_work(), across.from_work()) for head in made])
-    out[:, ~np.isfinite(values[:COLOURS, rows, columns]).any(axis=0)] = np.nan
-    return np.asarray(out, "float32")
+
+
+def _part(values: Floats, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
+    """Rows and columns of an image (band, y, x) in memory; NaN beyond it."""
+    top, left = max(rows[0], 0), max(columns[0], 0)
+    part = values[:, top : max(rows[1], 0), left : max(columns[1], 0)]
+    shape = (rows[1] - rows[0], columns[1] - columns[0])
+    if part.shape[1:] == shape:
+        return part
+    out = np.full((values.shape[0], *shape), np.nan, "float32")
+    first, second = top - rows[0], left - columns[0]
+    out[:, first : first + part.shape[1], second : second + part.shape[2]] = part
+    return out
 
 
 def roof_probability(
@@ -128,38 +186,33 @@ def roof_probability(
     return like.copy(data=chance).assign_attrs(attrs).rename("roof_probability")
 
 
+@dataclass(frozen=True)
 class _Axis:
-    """One axis of the image, in metres along it, and the part of the working grid it needs."""
+    """Cells that are needed along one axis, and the kernel that makes the wanted ones of them."""
 
-    def __init__(self, start_m: float, gsd_m: float, size: int, part: slice) -> None:
-        from roofnet.predict import covering
+    span: tuple[int, int]
+    kernel: sparse.csr_matrix
 
-        self.start_m, self.gsd_m, self.size = start_m, gsd_m, size
-        first, last, _ = part.indices(size)
-        self.part = (first, last)
-        cell = WORKING_GSD_M
-        reach = max(cell, gsd_m)
-        self.inner = (
-            math.floor((start_m + first * gsd_m - reach) / cell + 1e-6),
-            math.ceil((start_m + last * gsd_m + reach) / cell - 1e-6),
-        )
-        self.outer = covering(*self.inner)
 
-    def wanted(self) -> slice:
-        """Part of the outer working range that is wanted of the net."""
-        return slice(self.inner[0] - self.outer[0], self.inner[1] - self.outer[0])
+def _source(first: int, count: int, start_m: float, gsd_m: float) -> _Axis:
+    """Pixels of an image that begins at ``start_m`` for cells of the working grid."""
+    reach = max(WORKING_GSD_M, gsd_m)
+    low, high = first * WORKING_GSD_M - start_m, (first + count) * WORKING_GSD_M - start_m
+    span = (math.floor((low - reach) / gsd_m), math.ceil((high + reach) / gsd_m))
+    offset = low - span[0] * gsd_m
+    return _Axis(span, kernel(offset, WORKING_GSD_M, count, gsd_m, span[1] - span[0]))
 
-    def to_work(self) -> sparse.csr_matrix:
-        """From the image's pixels to the outer working range."""
-        cell, start = WORKING_GSD_M, self.outer[0] * WORKING_GSD_M
-        count = self.outer[1] - self.outer[0]
-        return kernel(start - self.start_m, cell, count, self.gsd_m, self.size)
 
-    def from_work(self) -> sparse.csr_matrix:
-        """From the inner working range to the wanted pixels of the image."""
-        start = self.start_m + self.part[0] * self.gsd_m - self.inner[0] * WORKING_GSD_M
-        count, size = self.part[1] - self.part[0], self.inner[1] - self.inner[0]
-        return kernel(start, self.gsd_m, count, WORKING_GSD_M, size)
+def _back(part: tuple[int, int], start_m: float, gsd_m: float) -> _Axis:
+    """Cells of the working grid for pixels of an image that begins at ``start_m``."""
+    reach = max(WORKING_GSD_M, gsd_m)
+    low, high = (start_m + n * gsd_m for n in part)
+    span = (
+        math.floor((low - reach) / WORKING_GSD_M + 1e-6),
+        math.ceil((high + reach) / WORKING_GSD_M - 1e-6),
+    )
+    offset = low - span[0] * WORKING_GSD_M
+    return _Axis(span, kernel(offset, gsd_m, part[1] - part[0], WORKING_GSD_M, span[1] - span[0]))
 
 
 def kernel(offset_m: float, to_m: float, count: int, from_m: float, size: int) -> sparse.csr_matrix:
@@ -189,14 +242,21 @@ def kernel(offset_m: float, to_m: float, count: int, from_m: float, size: int) -
 
 
 def resample(values: NDArray[Any], rows: sparse.csr_matrix, columns: sparse.csr_matrix) -> Floats:
-    """Apply a kernel to each axis of (y, x); NaN and what lies outside have no weight.
+    """Apply a kernel to each axis of (layer, y, x); NaN and what lies outside have no weight.
 
     A target cell with less than half of its weight on valid cells is NaN.
     """
-    valid = np.isfinite(values)
-    filled = np.where(valid, values, 0).astype("float32")
-    total = columns @ (rows @ filled).T
-    weight = columns @ (rows @ valid.astype("float32")).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out = np.where(weight > 0.499, total / weight, np.nan)
-    return np.ascontiguousarray(out.T, dtype="float32")
+    out = np.empty((len(values), rows.shape[0], columns.shape[0]), "float32")
+    known: NDArray[np.bool_] | None = None
+    for target, layer in zip(out, values, strict=True):
+        valid = np.isfinite(layer)
+        if known is None or not np.array_equal(valid, known):
+            known = valid
+            weight = _along(valid.astype("float32"), rows, columns)
+            weight[weight <= 0.499] = np.nan
+        target[:] = _along(np.where(valid, layer, 0).astype("float32"), rows, columns) / weight
+    return out
+
+
+def _along(layer: Floats, rows: sparse.csr_matrix, columns: sparse.csr_matrix) -> Floats:
+    return np.asarray((columns @ (rows @ layer).T).T, "float32")

@@ -30,7 +30,7 @@ from heliopolis.io.limits import reading
 from heliopolis.io.raster import read_onto
 from heliopolis.io.vector import write_layers
 from heliopolis.roofs.outline import Rules, outlines_and_originals
-from heliopolis.roofs.probability import FAR_M, HALO_M, TILE_STEP_M, answers, load_net
+from heliopolis.roofs.probability import FAR_M, TILE_STEP_M, Scene, load_net
 
 #: Largest net that is read [bytes].
 _LARGEST_NET = 2_000_000_000
@@ -145,10 +145,17 @@ def _by_blocks(
     block_px: int,
     progress: Callable[[int, int], None] | None,
 ) -> Any:
-    """Answers block by block with a halo; the same for any size of block."""
+    """Answers block by block; the same for any size of block."""
     grid = field.image
     indexes, span = colour_indexes(image), brightness_range([image])
-    halo = [math.ceil(HALO_M / gsd) + 2 for gsd in grid.gsd_m]
+
+    def read(rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.float32]:
+        values = span.scaled(read_colours(image, indexes, rows, columns))
+        if height is None:
+            return values
+        return np.concatenate([values, _heights(height, grid, rows, columns)])
+
+    scene = Scene(read, grid.gsd_m, grid.corner_m)
     seen = net.seen(math.ceil(grid.shape[1] * grid.gsd_m[0] / TILE_STEP_M) + 24)
     corners = [
         (top, left)
@@ -156,26 +163,9 @@ def _by_blocks(
         for left in range(0, grid.shape[1], block_px)
     ]
     for done, (top, left) in enumerate(corners, start=1):
-        below, right = min(top + block_px, grid.shape[0]), min(left + block_px, grid.shape[1])
-        rows, columns = (top - halo[1], below + halo[1]), (left - halo[0], right + halo[0])
-        values = span.scaled(read_colours(image, indexes, rows, columns))
-        if height is not None:
-            values = np.concatenate([values, _heights(height, grid, rows, columns)])
-        made = answers(
-            values,
-            grid.gsd_m,
-            corner_m=(
-                grid.corner_m[0] + columns[0] * grid.gsd_m[0],
-                grid.corner_m[1] - rows[0] * grid.gsd_m[1],
-            ),
-            core=(
-                slice(halo[1], halo[1] + below - top),
-                slice(halo[0], halo[0] + right - left),
-            ),
-            net=net,
-            flips=flips,
-            seen=seen,
-        )
+        rows = (top, min(top + block_px, grid.shape[0]))
+        columns = (left, min(left + block_px, grid.shape[1]))
+        made = scene.answers(rows, columns, net=net, heads=3, flips=flips, seen=seen)
         field.write(made, top, left)
         if progress is not None:
             progress(done, len(corners))

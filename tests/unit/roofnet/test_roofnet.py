@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from roofnet import weights
 from roofnet.calibration import LOGIT_EDGES, expected_error, fit
-from roofnet.predict import STEP_PX, TILE_PX, Predictor, covering
+from roofnet.predict import STEP_PX, TILE_PX, Predictor, covering, window_of
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +36,18 @@ def test_covering_reaches_whole_tiles() -> None:
 
 
 def test_answer_does_not_depend_on_the_window(net: Predictor, picture: np.ndarray) -> None:
-    origin = (-700, -1100)
-    wanted = ((30, 100), (400, 520))
-    core = tuple(slice(a - o, b - o) for (a, b), o in zip(wanted, origin, strict=True))
-    whole = net.predict(picture, origin, core)
+    rows, columns = (730, 800), (1500, 1620)
+    window = partial(window_of, picture)
+    whole = net.predict(window, (600, 900), (1400, 1700))[:, 130:200, 100:220]
     seen = net.seen()
-    first, second = (covering(*span) for span in wanted)
-    part = picture[first[0] + 700 : first[1] + 700, second[0] + 1100 : second[1] + 1100]
-    inner = tuple(
-        slice(a - start, b - start)
-        for (a, b), (start, _) in zip(wanted, (first, second), strict=True)
-    )
     for _ in range(2):  # from the image, then from what was seen already
-        again = net.predict(part, (first[0], second[0]), inner, seen=seen)
-        np.testing.assert_array_equal(whole, again)
+        np.testing.assert_array_equal(net.predict(window, rows, columns, seen=seen), whole)
 
 
 def test_missing_pixels_stay_missing(net: Predictor, picture: np.ndarray) -> None:
     image = picture[:200, :200].copy()
     image[50:80] = np.nan
-    chance = net.predict(image)[0]
+    chance = net.predict_image(image)[0]
     assert np.isnan(chance[50:80]).all()
     assert np.isfinite(chance[:50]).all()
     assert (chance[:50] >= 0).all()
@@ -62,7 +56,7 @@ def test_missing_pixels_stay_missing(net: Predictor, picture: np.ndarray) -> Non
 
 def test_flips_make_the_answer_symmetric(net: Predictor, picture: np.ndarray) -> None:
     image = np.concatenate([picture[:576, :288], picture[:576, :288][:, ::-1]], axis=1)
-    chance = net.predict(image, core=(slice(100, 140), slice(64, 512)), flips=True)[0]
+    chance = net.predict_image(image, flips=True)[0, 100:140, 64:512]
     np.testing.assert_allclose(chance, chance[:, ::-1], atol=1e-5)
 
 

@@ -8,8 +8,8 @@ import xarray as xr
 
 from heliopolis.roofs.probability import (
     HALO_M,
-    answers,
     WORKING_GSD_M,
+    answers,
     kernel,
     load_net,
     resample,
@@ -52,14 +52,14 @@ def test_halo_covers_a_tile() -> None:
 def test_kernel_keeps_a_constant_and_the_mean() -> None:
     for to_m, count in ((0.25, 40), (0.1, 100), (0.4, 25)):
         rows = kernel(0.0, to_m, count, 0.2, 50)
-        out = resample(np.full((50, 50), 3.0), rows, rows)
+        out = resample(np.full((1, 50, 50), 3.0), rows, rows)
         np.testing.assert_allclose(out, 3.0, rtol=1e-5)
 
 
 def test_same_grid_is_left_as_it_is() -> None:
     values = np.random.default_rng(0).random((12, 12)).astype("float32")
     same = kernel(0.0, 0.25, 12, 0.25, 12)
-    np.testing.assert_array_equal(resample(values, same, same), values)
+    np.testing.assert_array_equal(resample(values[None], same, same)[0], values)
 
 
 @pytest.mark.parametrize("gsd_m", [0.25, 0.2])
