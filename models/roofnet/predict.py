@@ -248,7 +248,7 @@ class Predictor:
 
     def _answer(self, window: Array, flips: bool) -> Answer | None:
         """Answer to a window of the size of a tile, (y, x, band), NaN where there is nothing."""
-        present = np.isfinite(window[..., :COLOURS]).any(axis=2)
+        present: NDArray[np.bool_] = np.isfinite(window[..., :COLOURS]).any(axis=2)  # type: ignore[assignment]
         if not present.any():
             return None
         rows, columns = (np.flatnonzero(present.any(axis=axis)) for axis in (1, 0))

@@ -96,9 +96,7 @@ def rate_at(done: float, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.03) / 0.97)))
 
 
-def fit(
-    net: RoofUNet, crops: Crops, validation: list[data.Sample], plan: Plan, out: Path
-) -> None:
+def fit(net: RoofUNet, crops: Crops, validation: list[data.Sample], plan: Plan, out: Path) -> None:
     """Train ``net`` for ``plan.minutes``; save the moving average that does best."""
     net.train()
     average = MovingAverage(net)

@@ -118,7 +118,9 @@ class Exported(nn.Module):
         super().__init__()
         self.net = copy.deepcopy(net).eval()
         block = self.net.stem[1]
-        self.net.stem = nn.Sequential(unfolded(block[0], net.bands), *list(block)[1:])
+        assert isinstance(block, ConvBlock)
+        convolution, *rest = block
+        self.net.stem = nn.Sequential(unfolded(convolution, net.bands), *rest)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map (batch, bands, y, x) to logits (batch, head, y, x) and distance (batch,)."""
@@ -127,8 +129,9 @@ class Exported(nn.Module):
         return logits, off.square().mean(dim=1).sqrt()
 
 
-def unfolded(fine: nn.Conv2d, bands: int) -> nn.Conv2d:
+def unfolded(fine: nn.Module, bands: int) -> nn.Conv2d:
     """Convolution of 6 x 6 by 2 pixels that does what ``fine`` does on folded pixels."""
+    assert isinstance(fine, nn.Conv2d)
     made = nn.Conv2d(bands, fine.out_channels, 6, stride=2, padding=2, bias=False)
     kernel = fine.weight.detach().reshape(-1, bands, 2, 2, 3, 3)
     made.weight.data = kernel.permute(0, 1, 4, 2, 5, 3).reshape(-1, bands, 6, 6).contiguous()

@@ -107,9 +107,7 @@ class _Box:
         )
 
 
-def connected_roofs(
-    field: Field, threshold: float, block_px: int = BLOCK_PX
-) -> Iterator[Roof]:
+def connected_roofs(field: Field, threshold: float, block_px: int = BLOCK_PX) -> Iterator[Roof]:
     """Connected roofs (4-neighbours), block by block.
 
     A roof belongs to the block that holds its first pixel and is looked at whole there, however

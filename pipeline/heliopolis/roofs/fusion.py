@@ -274,6 +274,23 @@ def _polygons(shape: Any) -> list[Any]:
     return [p for p in shapely.get_parts(shape) if p.geom_type == "Polygon" and p.area > 0]
 
 
+def panel_area_m2(table: gpd.GeoDataFrame, panels: RoofRaster) -> NDArray[np.float64]:
+    """Area of each building that looks like panels [m2]; NaN where the image does not cover it.
+
+    Parameters
+    ----------
+    table
+        Buildings, metric CRS.
+    panels
+        Probability of panels, with the threshold from which a pixel counts.
+    """
+    if table.empty:
+        return np.zeros(0)
+    seen = measured(table, panels)
+    area = seen["roof_share"] * seen["image_share"] * seen["footprint_m2"]
+    return area.where(seen["image_share"] >= COVERED_SHARE).to_numpy("float64")
+
+
 def measured(table: gpd.GeoDataFrame, roof: RoofRaster | None) -> gpd.GeoDataFrame:
     """Add area and, where there is an image, probability, roof share and image share."""
     table = table.assign(

@@ -97,10 +97,10 @@ def cut(whole: Polygon, raw: list[Polygon]) -> list[Polygon] | None:
     if not len(faces):
         return None
     owner = shares.argmax(axis=1)
-    made = []
+    made: list[Polygon] = []
     for k, one in enumerate(raw):
         mine = shapely.union_all([f for f, o in zip(faces, owner, strict=True) if o == k])
-        if not is_true_to(mine, one):
+        if not isinstance(mine, Polygon) or not is_true_to(mine, one):
             return None
         made.append(mine)
     return made
@@ -114,7 +114,9 @@ def _wall(one: Polygon, other: Polygon, direction: float) -> LineString | None:
     points = shapely.get_coordinates(shared.segmentize(0.25))
     centre = points.mean(axis=0)
     _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
-    angle = np.radians(snapped_deg(float(np.degrees(np.arctan2(axes[0, 1], axes[0, 0]))), direction))
+    angle = np.radians(
+        snapped_deg(float(np.degrees(np.arctan2(axes[0, 1], axes[0, 0]))), direction)
+    )
     along = np.array([np.cos(angle), np.sin(angle)])
     reach = (points - centre) @ along
     ends = [centre + along * (reach.min() - _REACH_M), centre + along * (reach.max() + _REACH_M)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from odc.geo import resyx_
 from odc.geo.geobox import GeoBox
@@ -24,7 +25,7 @@ from heliopolis.roofs.agreement import Agreement, agreement
 from heliopolis.roofs.connected import Floats
 from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, load_net
-from heliopolis.roofs.registration import estimate_block_shifts, estimate_shift
+from heliopolis.roofs.registration import Shift, estimate_block_shifts, estimate_shift
 
 _LOG = logging.getLogger(__name__)
 _BAND = "roof_probability"
@@ -35,6 +36,8 @@ _BANDS = {
     "edge_distance_m": ("m", "distance to the building's edge, at most 4 m", FAR_M),
     "panel_probability": ("1", "probability of solar panels", 1.0),
 }
+#: Probability from which a pixel is panel, and least area of panels on a roof [m2].
+_PANEL, _PANELS_M2 = 0.5, 2.0
 #: Share of the image beyond which a warning is given that it is unlike the training images.
 _MUCH = 0.5
 
@@ -164,6 +167,7 @@ def buildings(
     made = fusion.fuse(
         known, found, roof, id_field=id_field, min_area_m2=roofs.min_area_m2, shift=shift
     )
+    made["existing_pv"] = _existing_panels(made, probabilities, shift) if roof else None
     made["image_shift_x_m"] = np.nan if shift is None else shift.x_m
     made["image_shift_y_m"] = np.nan if shift is None else shift.y_m
     if shift is not None:
@@ -171,6 +175,17 @@ def buildings(
             "the image lies %.2f m east, %.2f m north of the footprints", shift.x_m, shift.y_m
         )
     write_layers(buildings, {"buildings": made, **layers})
+
+
+def _existing_panels(
+    made: gpd.GeoDataFrame, probabilities: list[Path], shift: Shift | None
+) -> pd.Series:
+    """Whether each building carries panels, as far as the net tells; NULL without image."""
+    tiles = Tiles(probabilities)
+    seen = tiles.bands(["panel_probability"], tiles.grid)[0]
+    panels = fusion.moved(fusion.RoofRaster(seen, tiles.grid, _PANEL), shift)
+    area = pd.Series(fusion.panel_area_m2(made, panels), index=made.index)
+    return (area >= _PANELS_M2).astype("boolean").mask(area.isna())
 
 
 def _agreement_layer(agreed: Agreement, grid: GeoBox) -> gpd.GeoDataFrame:

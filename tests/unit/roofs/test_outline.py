@@ -231,9 +231,7 @@ def test_connected_roofs_come_once_and_whole(seed: int, block_px: int) -> None:
         row, column = roof.corner
         height, width = roof.mask.shape
         painted[row : row + height, column : column + width][roof.mask] = number
-        assert np.array_equal(
-            roof.layers[0], chance[row : row + height, column : column + width]
-        )
+        assert np.array_equal(roof.layers[0], chance[row : row + height, column : column + width])
     assert np.array_equal(painted > 0, labels > 0)
     assert len(set(zip(labels.ravel(), painted.ravel(), strict=True))) == count + (
         (labels == 0).any()
