@@ -15,7 +15,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.roofs.plane_fit import F64, Plane, orientation_sd
-from heliopolis.roofs.plane_outline import obstacle_points, plane_polygons, usable_part
+from heliopolis.roofs.plane_outline import area_sd, obstacle_points, plane_polygons, usable_part
 from heliopolis.roofs.segmentation import Segments, density_of, segment
 from heliopolis.roofs.walls import on_walls
 
@@ -26,6 +26,7 @@ SCHEMA: Mapping[str, str] = {
     "tilt_deg": "float64",
     "azimuth_deg": "float64",
     "area_m2": "float64",
+    "area_sd_m2": "float64",
     "footprint_m2": "float64",
     "usable_m2": "float64",
     "height_m": "float64",
@@ -198,7 +199,8 @@ def _of_building(
         return None
     found = segment(roof.x, roof.y, roof.z, min_plane_m2)
     explained = _explained_share(found, roof, around)
-    found, polygons = _delimited(found, footprint, roof)
+    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
+    found, polygons = _delimited(found, footprint, roof, spacing)
     pieces = []
     for index, polygon in enumerate(polygons):
         for part in shapely.get_parts(polygon):
@@ -207,7 +209,7 @@ def _of_building(
     pieces.sort(key=lambda one: _place(one[1]))
     out = []
     for number, (index, part) in enumerate(pieces, start=1):
-        row, usable = _row(found, index, part, roof, ground, setback_m, footprint)
+        row, usable = _row(found, index, part, roof, ground, setback_m, footprint, spacing)
         row.update(
             building_id=building_id,
             plane_id=f"{building_id}-{number:02d}",
@@ -234,13 +236,12 @@ def _explained_share(found: Segments, roof: Heights, around: Heights) -> float:
 
 
 def _delimited(
-    found: Segments, footprint: BaseGeometry, roof: Heights
+    found: Segments, footprint: BaseGeometry, roof: Heights, spacing_m: float
 ) -> tuple[Segments, list[BaseGeometry]]:
     """Polygons of the planes; strips, such as a parapet, are no planes but stand on others."""
-    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
     while True:
         polygons = plane_polygons(
-            footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing
+            footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing_m
         )
         strips = [i for i, polygon in enumerate(polygons) if _is_strip(polygon)]
         if not strips:
@@ -279,6 +280,7 @@ def _row(
     ground: float,
     setback_m: float,
     footprint: BaseGeometry,
+    spacing_m: float,
 ) -> tuple[dict[str, Any], BaseGeometry]:
     """Record of one plane, and its usable part."""
     fitted = found.planes[index]
@@ -299,6 +301,7 @@ def _row(
         "tilt_deg": plane.tilt_deg,
         "azimuth_deg": plane.azimuth_deg,
         "area_m2": polygon.area / plane.cos_tilt,
+        "area_sd_m2": area_sd(polygon, plane, tilt_sd, spacing_m),
         "footprint_m2": polygon.area,
         "usable_m2": usable.area / plane.cos_tilt,
         "height_m": plane.z0 - ground,
