@@ -126,8 +126,8 @@ def score_delft(data_dir: Path) -> dict[str, Any]:
     -------
     dict
         Counts, residuals of the points on planes [m] (mean and 90th percentile of the planes'
-        root mean squares), ``explained_share`` of the roof points (walls left out), ``delimited_share`` of the
-        footprints' area, and the run time.
+        root mean squares), ``explained_share`` of the roof points, walls left out,
+        ``delimited_share`` of the footprints' area, and the run time.
     """
     started = time.perf_counter()
     table, heights = delft(data_dir)
