@@ -353,7 +353,7 @@ class Roofs(Section):
         "that band from simulated images alone",
     )
     min_area_m2: Positive = Field(12.0, description="Smallest building [m2]")
-    min_plane_m2: Positive = Field(4.0, description="Smallest roof plane [m2]")
+    min_plane_m2: Positive = Field(2.0, description="Smallest roof plane [m2]")
     setback_m: Annotated[float, Field(ge=0)] = Field(
         0.3, description="Strip kept free along the edges of a plane [m]"
     )

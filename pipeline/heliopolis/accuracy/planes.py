@@ -31,6 +31,8 @@ _SMALLEST_M2 = 4.0
 _NARROWEST_M = 1.0
 #: A face is found where a plane covers it with at least this intersection over union.
 _FOUND_IOU = 0.5
+#: 0.9 quantile of the normal distribution.
+_P90_SIGMAS = 1.2816
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def score_zurich(
 def score_zurich_sources(data_dir: Path) -> dict[str, Any]:
     """`score_zurich` from 2, 5 and 10 points per m2, and from cells of 0.25, 0.5 and 1 m."""
     kept = ("recall", "tilt_median_deg", "azimuth_median_deg", "building_area_median_error",
-            "building_area_within_3_percent")  # fmt: skip
+            "building_area_within_3_percent", "tilt_p10_p90_cover",
+            "azimuth_p10_p90_cover", "area_p10_p90_cover")  # fmt: skip
     made = {f"points_{n}_per_m2": score_zurich(data_dir, points_per_m2=n) for n in (2, 5, 10)}
     made |= {f"cells_{m}_m": score_zurich(data_dir, cell_m=m) for m in (0.25, 0.5, 1.0)}
     return {name: {key: one[key] for key in kept} for name, one in made.items()}
@@ -123,21 +126,11 @@ def score_delft(data_dir: Path) -> dict[str, Any]:
     -------
     dict
         Counts, residuals of the points on planes [m] (mean and 90th percentile of the planes'
-        root mean squares), ``explained_share`` of the roof points, ``delimited_share`` of the
-        footprints' area, and the run time.
+        root mean squares), ``explained_share`` of the roof points, walls left out,
+        ``delimited_share`` of the footprints' area, and the run time.
     """
-    folder = data_dir / _DELFT
-    table = read_layer(folder / "bgt_pand.sqlite")
-    table = table.assign(building_id=[f"b{i:03d}" for i in range(1, len(table) + 1)])
-    west, south, east, north = table.total_bounds
     started = time.perf_counter()
-    points = read_points(
-        sorted(folder.glob("*.laz")),
-        crs="EPSG:28992",
-        source_crs="EPSG:28992",
-        bounds=(west - 10, south - 10, east + 10, north + 10),
-    )
-    heights = Heights.of(points.x, points.y, points.z, points.classification)
+    table, heights = delft(data_dir)
     planes = roof_planes(table[["building_id", "geometry"]], heights).roof_planes
     seconds = time.perf_counter() - started
     made = planes[planes["quality"] != "BASE"]
@@ -155,6 +148,21 @@ def score_delft(data_dir: Path) -> dict[str, Any]:
         "flat_share": round(float(made["azimuth_deg"].isna().mean()), 3),
         "seconds": round(seconds, 1),
     }
+
+
+def delft(data_dir: Path) -> tuple[gpd.GeoDataFrame, Heights]:
+    """Footprints of Delft (``building_id``, geometry) and the points of the scan around them."""
+    folder = data_dir / _DELFT
+    table = read_layer(folder / "bgt_pand.sqlite")
+    table = table.assign(building_id=[f"b{i:03d}" for i in range(1, len(table) + 1)])
+    west, south, east, north = table.total_bounds
+    points = read_points(
+        sorted(folder.glob("*.laz")),
+        crs="EPSG:28992",
+        source_crs="EPSG:28992",
+        bounds=(west - 10, south - 10, east + 10, north + 10),
+    )
+    return table, Heights.of(points.x, points.y, points.z, points.classification)
 
 
 def _city_model(path: Path) -> dict[str, list[_Face]]:
@@ -270,6 +278,8 @@ def _compare(
     turn = (turn + 180) % 360 - 180
     turn_sd = np.array([row.azimuth_sd_deg for _, row in sloped])
     area = np.array([row.footprint_m2 / face.polygon.area - 1 for face, row in hits])
+    tilted = np.array([row.area_m2 - face.polygon.area / face.plane.cos_tilt for face, row in hits])
+    area_sd = np.array([row.area_sd_m2 for _, row in hits])
     asked = sum(face.polygon.area for _, face in truth)
     return {
         "buildings": len(table),
@@ -281,10 +291,25 @@ def _compare(
         **_errors("azimuth", turn),
         "tilt_within_2_sd": round(float((np.abs(tilt) <= 2 * tilt_sd).mean()), 3),
         "azimuth_within_2_sd": round(float((np.abs(turn) <= 2 * turn_sd).mean()), 3),
+        "tilt_p10_p90_cover": interval_cover(tilt, tilt_sd),
+        "azimuth_p10_p90_cover": interval_cover(turn, turn_sd),
+        "area_p10_p90_cover": interval_cover(tilted, area_sd),
         "area_median_relative_error": round(float(np.median(np.abs(area))), 4),
         "area_bias": round(float(np.median(area)), 4),
         "delimited_share": round(float(planes.geometry.area.sum() / table.geometry.area.sum()), 3),
     }
+
+
+def interval_cover(error: F64, sd: F64) -> float:
+    """Share of the true values between P10 and P90 of a normal law around the found ones.
+
+    Where no error is stated nothing is counted.
+
+    >>> interval_cover(np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.0, 1.0, 1.0, np.nan]))
+    0.667
+    """
+    known = np.isfinite(error) & np.isfinite(sd)
+    return round(float((np.abs(error[known]) <= _P90_SIGMAS * sd[known]).mean()), 3)
 
 
 def _errors(name: str, values: F64) -> dict[str, float]:

@@ -13,6 +13,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from heliopolis.accuracy.planes import interval_cover
 from heliopolis.accuracy.reference_yield import Surface, specific_yield
 from heliopolis.accuracy.sharpening_city import score_city
 from heliopolis.accuracy.uncertainty import run_coverage
@@ -179,6 +180,7 @@ def _plane_errors(pairs: pd.DataFrame, count: int) -> dict[str, float]:
     pitched = (pairs["tilt_deg"] >= 5) & (pairs["true_tilt_deg"] >= 5)
     turn = (pairs["azimuth_deg"] - pairs["true_azimuth_deg"])[pitched]
     turn = ((turn + 180) % 360 - 180).abs()
+    lost = pairs["area_m2"] - pairs["true_area_m2"]
     area = pairs["area_m2"] / pairs["true_area_m2"] - 1
     return {
         "plane_recall": round(pairs["j"].nunique() / max(count, 1), 3),
@@ -187,7 +189,14 @@ def _plane_errors(pairs: pd.DataFrame, count: int) -> dict[str, float]:
         "azimuth_error_median_deg": round(float(turn.median()), 3),
         "azimuth_error_p90_deg": round(float(turn.quantile(0.9)), 3),
         "plane_area_error_median": round(float(area.abs().median()), 3),
+        "tilt_p10_p90_cover": _cover(tilt, pairs["tilt_sd_deg"]),
+        "azimuth_p10_p90_cover": _cover(turn, pairs["azimuth_sd_deg"][pitched]),
+        "area_p10_p90_cover": _cover(lost, pairs["area_sd_m2"]),
     }
+
+
+def _cover(error: pd.Series, sd: pd.Series) -> float:
+    return interval_cover(error.to_numpy(dtype=float), sd.to_numpy(dtype=float))
 
 
 def _yields(pairs: pd.DataFrame, data: Path) -> dict[str, float]:

@@ -38,7 +38,7 @@ def planes(
     ] = None,
     min_plane: Annotated[
         float, typer.Option("--min-plane", min=0.5, help="Smallest plane [m2].")
-    ] = 4.0,
+    ] = 2.0,
     setback: Annotated[
         float, typer.Option("--setback", min=0, help="Strip kept free along edges [m].")
     ] = 0.3,

@@ -16,6 +16,8 @@ FLAT_BELOW_DEG = 4.0
 _CLUSTER_M = 1.5
 _TRIM_SIGMAS = 2.5
 _LEAST_SIGMA_M = 0.02
+#: 0.99 quantile of chi squared with two degrees of freedom: below it a slope may be none.
+_LEVEL_CHI2 = 9.21
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ def robust_fit(x: F64, y: F64, z: F64, rounds: int = 3) -> Plane:
 
 
 def orientation_sd(plane: Plane, x: F64, y: F64, z: F64) -> tuple[float, float]:
-    """1-sigma errors of tilt and azimuth [deg]; NaN for the azimuth of a flat plane.
+    """Root mean square errors of tilt and azimuth [deg]; NaN for the azimuth of a flat plane.
 
     The larger of two estimates: the usual one for independent residuals, and one that lets
     the residuals of a patch of 1.5 m go together (the cluster-robust "sandwich" of Liang and
-    Zeger 1986, doi:10.1093/biomet/73.1.13).
+    Zeger 1986, doi:10.1093/biomet/73.1.13). The tilt of a plane that may well be level is never
+    too small: see `_propagated`.
     """
     u, v = x - plane.xc, y - plane.yc
     design = np.column_stack([np.ones_like(u), u, v])
@@ -122,11 +125,17 @@ def orientation_sd(plane: Plane, x: F64, y: F64, z: F64) -> tuple[float, float]:
 
 
 def _propagated(plane: Plane, covariance: F64) -> tuple[float, float]:
-    """Errors of tilt and azimuth from the covariance of the two slopes."""
-    slope = math.hypot(plane.slope_x, plane.slope_y)
-    if slope < 1e-9:
-        return math.degrees(math.sqrt(max(float(np.linalg.eigvalsh(covariance)[-1]), 0.0))), 180.0
-    along = np.array([plane.slope_x, plane.slope_y]) / slope
+    """Errors of tilt and azimuth from the covariance of the two slopes.
+
+    The slope of a level plane comes out as the length of two errors (Rayleigh's law); its root
+    mean square is that of both together, and 80.6 % lie below 1.28 times it. A slope counts as
+    level while it is within its own 99 % ellipse.
+    """
+    vector = np.array([plane.slope_x, plane.slope_y])
+    slope = float(np.linalg.norm(vector))
+    if vector @ np.linalg.pinv(covariance) @ vector < _LEVEL_CHI2:
+        return math.degrees(math.sqrt(max(float(np.trace(covariance)), 0.0))), 180.0
+    along = vector / slope
     across = np.array([-along[1], along[0]])
     tilt = math.sqrt(max(float(along @ covariance @ along), 0.0)) / (1 + slope**2)
     azimuth = math.sqrt(max(float(across @ covariance @ across), 0.0)) / slope

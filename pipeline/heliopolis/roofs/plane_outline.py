@@ -91,6 +91,36 @@ def plane_polygons(
     return [_areal(shapely.intersection(p, footprint)) for p in _traced(cells, len(planes))]
 
 
+def area_sd(polygon: BaseGeometry, plane: Plane, tilt_sd_deg: float, spacing_m: float) -> float:
+    """Standard error of the tilted area of a plane [m2].
+
+    The border passes somewhere between two neighbouring points, and along the sides of cells: an
+    error of d / sqrt(12) on each stretch of length d, d being the distance between points and
+    the side of the cells, added in quadrature. The errors of the P / d stretches of a border of
+    length P are independent, so that the plan area has the error d sqrt(P d / 12). The error of
+    the tilt goes with it.
+
+    Parameters
+    ----------
+    polygon
+        Plan polygon [m].
+    plane
+        Its plane.
+    tilt_sd_deg
+        Error of its tilt [deg]; NaN where it is not known, and so is then that of the area.
+    spacing_m
+        Mean distance between points: 1 / sqrt(density) [m].
+
+    >>> level = Plane(0.0, 0.0, 0.0, 0.0, 0.0)
+    >>> round(area_sd(shapely.box(0, 0, 10, 5), level, 0.1, 0.5), 2)
+    0.66
+    """
+    stretch = math.hypot(spacing_m, CELL_M)
+    border = stretch * math.sqrt(polygon.length * stretch / 12)
+    turn = polygon.area * math.hypot(plane.slope_x, plane.slope_y) * math.radians(tilt_sd_deg)
+    return math.hypot(border, turn) / plane.cos_tilt
+
+
 def usable_part(
     polygon: BaseGeometry, obstacles: F64, setback_m: float, footprint: BaseGeometry
 ) -> BaseGeometry:

@@ -15,8 +15,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.roofs.plane_fit import F64, Plane, orientation_sd
-from heliopolis.roofs.plane_outline import obstacle_points, plane_polygons, usable_part
+from heliopolis.roofs.plane_outline import area_sd, obstacle_points, plane_polygons, usable_part
 from heliopolis.roofs.segmentation import Segments, density_of, segment
+from heliopolis.roofs.walls import on_walls
 
 #: Columns of ``roof_planes`` beside the geometry, with their types.
 SCHEMA: Mapping[str, str] = {
@@ -25,6 +26,7 @@ SCHEMA: Mapping[str, str] = {
     "tilt_deg": "float64",
     "azimuth_deg": "float64",
     "area_m2": "float64",
+    "area_sd_m2": "float64",
     "footprint_m2": "float64",
     "usable_m2": "float64",
     "height_m": "float64",
@@ -48,6 +50,10 @@ LEAST_HEIGHT_M = 2.0
 #: A building counts as surveyed where points lie in at least this share of its square metres.
 _LEAST_COVER = 0.25
 _GROUND_RING_M = 8.0
+#: Vegetation and noise: neither roof nor wall.
+_NOT_BUILT = (3, 4, 5, 7, 18)
+#: Points this far outside a footprint tell a wall from a roof [m].
+_BESIDE_M = 0.5
 #: Most of a plane is wider than this [m].
 _STRIP_M = 0.8
 
@@ -117,7 +123,7 @@ def roof_planes(
     *,
     ground_m: Mapping[str, float] | None = None,
     quality: str = "HIGH",
-    min_plane_m2: float = 4.0,
+    min_plane_m2: float = 2.0,
     setback_m: float = 0.3,
 ) -> PlaneTables:
     """Roof planes of buildings.
@@ -151,9 +157,8 @@ def roof_planes(
         ground = (ground_m or {}).get(building_id, math.nan)
         if math.isnan(ground):
             ground = ground_height(heights, footprint)
-        found = _of_building(
-            building_id, footprint, heights.within(footprint), ground, min_plane_m2, setback_m
-        )
+        around = heights.within(footprint.buffer(_BESIDE_M))
+        found = _of_building(building_id, footprint, around, ground, min_plane_m2, setback_m)
         surveyed = found is not None
         base = (_base_row(building_id, footprint, surveyed), shapely.Polygon())
         for row, usable in found or [base]:
@@ -183,20 +188,19 @@ def _footprints(buildings: gpd.GeoDataFrame) -> Iterator[tuple[str, BaseGeometry
 def _of_building(
     building_id: str,
     footprint: BaseGeometry,
-    inside: Heights,
+    around: Heights,
     ground: float,
     min_plane_m2: float,
     setback_m: float,
 ) -> list[tuple[dict[str, Any], BaseGeometry]] | None:
     """Rows and usable parts of one building, from north to south; None: not surveyed."""
-    keep = ~np.isin(inside.classification, NOT_ROOF)
-    if not math.isnan(ground):
-        keep &= inside.z > ground + LEAST_HEIGHT_M
-    roof = inside.take(keep)
+    roof = _roof_points(around.within(footprint), ground)
     if not _is_surveyed(roof, footprint):
         return None
     found = segment(roof.x, roof.y, roof.z, min_plane_m2)
-    found, polygons = _delimited(found, footprint, roof)
+    explained = _explained_share(found, roof, around)
+    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
+    found, polygons = _delimited(found, footprint, roof, spacing)
     pieces = []
     for index, polygon in enumerate(polygons):
         for part in shapely.get_parts(polygon):
@@ -205,20 +209,39 @@ def _of_building(
     pieces.sort(key=lambda one: _place(one[1]))
     out = []
     for number, (index, part) in enumerate(pieces, start=1):
-        row, usable = _row(found, index, part, roof, ground, setback_m, footprint)
-        row.update(building_id=building_id, plane_id=f"{building_id}-{number:02d}")
+        row, usable = _row(found, index, part, roof, ground, setback_m, footprint, spacing)
+        row.update(
+            building_id=building_id,
+            plane_id=f"{building_id}-{number:02d}",
+            explained_share=explained,
+        )
         out.append((row, usable))
     return out
 
 
+def _roof_points(inside: Heights, ground: float) -> Heights:
+    """Points that may be roof: by their class, and by their height above the ground."""
+    keep = ~np.isin(inside.classification, NOT_ROOF)
+    if not math.isnan(ground):
+        keep &= inside.z > ground + LEAST_HEIGHT_M
+    return inside.take(keep)
+
+
+def _explained_share(found: Segments, roof: Heights, around: Heights) -> float:
+    """Share of the points that lie on a plane, of those that do not lie on a wall."""
+    free = roof.take(found.labels < 0)
+    built = around.take(~np.isin(around.classification, _NOT_BUILT))
+    walls = int(on_walls(free.x, free.y, free.z, (built.x, built.y, built.z)).sum())
+    return 1.0 - (len(free) - walls) / max(len(roof) - walls, 1)
+
+
 def _delimited(
-    found: Segments, footprint: BaseGeometry, roof: Heights
+    found: Segments, footprint: BaseGeometry, roof: Heights, spacing_m: float
 ) -> tuple[Segments, list[BaseGeometry]]:
     """Polygons of the planes; strips, such as a parapet, are no planes but stand on others."""
-    spacing = 1 / math.sqrt(max(density_of(roof.x, roof.y), 0.25))
     while True:
         polygons = plane_polygons(
-            footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing
+            footprint, found.planes, found.labels, roof.x, roof.y, roof.z, spacing_m
         )
         strips = [i for i, polygon in enumerate(polygons) if _is_strip(polygon)]
         if not strips:
@@ -257,6 +280,7 @@ def _row(
     ground: float,
     setback_m: float,
     footprint: BaseGeometry,
+    spacing_m: float,
 ) -> tuple[dict[str, Any], BaseGeometry]:
     """Record of one plane, and its usable part."""
     fitted = found.planes[index]
@@ -277,6 +301,7 @@ def _row(
         "tilt_deg": plane.tilt_deg,
         "azimuth_deg": plane.azimuth_deg,
         "area_m2": polygon.area / plane.cos_tilt,
+        "area_sd_m2": area_sd(polygon, plane, tilt_sd, spacing_m),
         "footprint_m2": polygon.area,
         "usable_m2": usable.area / plane.cos_tilt,
         "height_m": plane.z0 - ground,
@@ -289,7 +314,6 @@ def _row(
         "xc_m": plane.xc,
         "yc_m": plane.yc,
         "n_points": len(on),
-        "explained_share": found.explained_share,
         "surveyed": True,
         "geometry": polygon,
     }

@@ -15,6 +15,8 @@ I64 = npt.NDArray[np.int64]
 
 #: Radius in which the normal at a point is estimated, about [m].
 _NORMAL_RADIUS_M = 0.7
+#: Neighbours of a point, and points of a plane, however thin the survey is.
+_LEAST_NEIGHBOURS, _LEAST_POINTS = 7, 6
 #: A growing plane takes points within this distance [m] and angle [deg] of it.
 _GROW_M = 0.12
 _GROW_DEG = 14.0
@@ -24,8 +26,9 @@ _MERGE_M = 0.08
 #: Points further from every plane than this are not roof plane [m].
 _ASSIGN_M = 0.15
 _SIGMA_M = 0.05
-#: A plane is given up where this share of its points lies on the planes it touches.
-_DISSOLVE_SHARE = 0.85
+#: A plane is given up where this share of its points lies on the planes it touches; a plane of
+#: less than four times the least number of points has to stand off them by most of its own.
+_DISSOLVE_SHARE, _DISSOLVE_SMALL_SHARE = 0.85, 0.5
 _SMOOTH = 5.0
 #: Steeper than this is wall [deg].
 _WALL_DEG = 72.0
@@ -38,11 +41,6 @@ class Segments:
     planes: list[Plane]
     labels: I64
 
-    @property
-    def explained_share(self) -> float:
-        """Share of the points that lie on a plane."""
-        return float((self.labels >= 0).mean()) if len(self.labels) else math.nan
-
 
 def density_of(x: F64, y: F64, cell_m: float = 1.0) -> float:
     """Points per square metre: the median over the cells of 1 m that hold any."""
@@ -53,7 +51,7 @@ def density_of(x: F64, y: F64, cell_m: float = 1.0) -> float:
     return float(np.median(count)) / cell_m**2
 
 
-def segment(x: F64, y: F64, z: F64, min_plane_m2: float = 4.0) -> Segments:
+def segment(x: F64, y: F64, z: F64, min_plane_m2: float = 2.0) -> Segments:
     """Find the planes in the points of one roof.
 
     Normals come from the principal components of each point's neighbours; a plane grows from
@@ -75,7 +73,7 @@ def segment(x: F64, y: F64, z: F64, min_plane_m2: float = 4.0) -> Segments:
     xc, yc, zc = float(x.mean()), float(y.mean()), float(z.mean())
     xyz = np.column_stack([x[order] - xc, y[order] - yc, z[order] - zc])
     density = max(density_of(x, y), 0.5)
-    least = max(6, round(0.5 * density * min_plane_m2))
+    least = max(_LEAST_POINTS, round(0.5 * density * min_plane_m2))
     near = _neighbours(xyz, density)
     normals, flatness = _normals(xyz, near)
     labels = _grow(xyz, near, normals, flatness, least)
@@ -89,7 +87,7 @@ def segment(x: F64, y: F64, z: F64, min_plane_m2: float = 4.0) -> Segments:
 def _neighbours(xyz: F64, density: float) -> I64:
     """Indices of the nearest points, itself first (n, k)."""
     wanted = math.pi * _NORMAL_RADIUS_M**2 * density
-    count = min(int(np.clip(round(wanted), 10, 30)), len(xyz))
+    count = min(int(np.clip(round(wanted), _LEAST_NEIGHBOURS, 30)), len(xyz))
     return np.asarray(cKDTree(xyz).query(xyz, k=count)[1], dtype="int64")
 
 
@@ -155,7 +153,7 @@ def _settle(xyz: F64, near: I64, labels: I64, least: int) -> tuple[list[Plane], 
     for _ in range(4):
         planes, labels = _fitted(xyz, labels, least)
         planes, labels = _merged(xyz, near, planes, labels)
-        planes, labels = _dissolved(xyz, near, planes, labels)
+        planes, labels = _dissolved(xyz, near, planes, labels, 4 * least)
         if not planes:
             break
         before = labels
@@ -200,7 +198,9 @@ def _merged(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list
     return planes, labels
 
 
-def _dissolved(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list[Plane], I64]:
+def _dissolved(
+    xyz: F64, near: I64, planes: list[Plane], labels: I64, small: int
+) -> tuple[list[Plane], I64]:
     """Give up planes whose points lie on planes they touch, such as the rounding of a ridge."""
     planes, labels = list(planes), labels.copy()
     beside: dict[int, list[int]] = {k: [] for k in range(len(planes))}
@@ -214,7 +214,8 @@ def _dissolved(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[l
             continue
         members = np.flatnonzero(labels == k)
         away = np.stack([np.abs(planes[j].distance(*xyz[members].T)) for j in others])
-        if (away.min(axis=0) < _GROW_M).mean() >= _DISSOLVE_SHARE:
+        share = _DISSOLVE_SHARE if len(members) >= small else _DISSOLVE_SMALL_SHARE
+        if (away.min(axis=0) < _GROW_M).mean() >= share:
             labels[members] = np.array(others)[away.argmin(axis=0)]
             gone.add(int(k))
     keep = [k for k in range(len(planes)) if k not in gone]

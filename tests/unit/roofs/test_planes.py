@@ -212,3 +212,55 @@ def test_stated_errors_cover_the_true_ones() -> None:
         azimuth.append((plane.azimuth_deg - 270) / azimuth_sd)
     assert 0.55 < np.mean(np.abs(tilt) < 1) < 0.9
     assert 0.55 < np.mean(np.abs(azimuth) < 1) < 0.9
+
+
+def test_the_stated_tilt_of_level_planes_covers_their_true_one() -> None:
+    rng = np.random.default_rng(7)
+    inside = []
+    for _ in range(400):
+        x, y, z = rng.uniform(0, 5, 80), rng.uniform(0, 4, 80), rng.normal(0, 0.03, 80)
+        plane = least_squares(x, y, z)
+        tilt_sd, azimuth_sd = orientation_sd(plane, x, y, z)
+        inside.append(plane.tilt_deg <= 1.2816 * tilt_sd)
+        assert math.isnan(azimuth_sd)
+    assert 0.75 < np.mean(inside) < 0.92
+
+
+def test_what_is_newer_than_the_survey_is_flagged_and_not_modelled() -> None:
+    rng = np.random.default_rng(8)
+    x, y, z = scenes.points_on(scenes.flat(), 5)
+    new = affinity.translate(scenes.flat().outline, 40, 0)
+    u, v = rng.uniform(36, 60, 2400), rng.uniform(-4, 18, 2400)
+    ground = rng.normal(0, 0.05, 2400)
+    cars = rng.random(2400) < 0.05
+    points = (np.r_[x, u], np.r_[y, v], np.r_[z, ground + 1.5 * cars])
+    kind = np.r_[np.full(len(x), 6), np.where(cars, 1, 2)].astype("uint8")
+    for heights in (Heights.of(*points, kind), Heights.of(*points)):
+        planes = roof_planes(scenes.table_of(scenes.flat().outline, new), heights).roof_planes
+        row = planes.set_index("building_id").loc["b2"]
+        assert not row.surveyed
+        assert row.quality == "BASE"
+        assert row[["tilt_deg", "area_m2", "area_sd_m2", "usable_m2", "height_m"]].isna().all()
+        assert planes.set_index("building_id").loc["b1", "surveyed"]
+
+
+def test_walls_take_nothing_from_the_explained_share() -> None:
+    roof = scenes.gable()
+    x, y, z = scenes.points_on(roof, 10)
+    rng = np.random.default_rng(9)
+    u = rng.uniform(0, 14, 250)
+    wall = np.column_stack([u, np.full(250, 0.03), rng.uniform(2.6, 5.2, 250)])
+    street = np.column_stack([rng.uniform(0, 14, 300), rng.uniform(-0.5, 0, 300), np.zeros(300)])
+    both = np.vstack([np.column_stack([x, y, z]), wall, street]).T
+    kind = np.r_[np.full(len(x) + 250, 6), np.full(300, 2)].astype("uint8")
+    planes = roof_planes(
+        scenes.table_of(roof.outline), Heights.of(*both, kind), ground_m={"b1": 0.0}
+    ).roof_planes
+    assert len(planes) == 2
+    assert (planes["explained_share"] > 0.97).all()
+
+
+def test_areas_are_better_known_from_more_points() -> None:
+    few, many = (found_on(scenes.gable(), density) for density in (2.0, 20.0))
+    assert (few.area_sd_m2 > 1.5 * many.area_sd_m2.max()).all()
+    assert (many.area_sd_m2 < 0.03 * many.area_m2).all()

@@ -175,3 +175,11 @@ def test_results_are_in_the_crs_of_the_study(small_results):
         frame = read_layer(small_results / "rooftop_pv.gpkg", layer)
         assert isinstance(frame, gpd.GeoDataFrame)
         assert frame.crs.to_epsg() == 2154
+
+
+def test_the_year_of_the_survey_reaches_every_building(small_inputs, tmp_path):
+    made = merged(small_inputs, tmp_path / "a.gpkg")
+    assert set(made["elevation_year"]) == {2022}
+    options = {**shared().small_options(), "elevation": {"points": ["a.laz"]}}
+    unknown = merged(small_inputs, tmp_path / "b.gpkg", options=options)
+    assert unknown["elevation_year"].isna().all()
