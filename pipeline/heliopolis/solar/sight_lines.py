@@ -21,7 +21,7 @@ from numba import njit, prange
 
 #: Stands for "no surface here"; lower than any place on Earth [m].
 VOID = np.float32(-20000.0)
-#: Columns of a row that are gone through together, so that they stay in the nearest cache.
+#: Observers of a row that are gone through together at most, so that they stay in the nearest cache.
 _STRIP = 1024
 
 
@@ -32,7 +32,8 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
     Parameters
     ----------
     heights, eyes
-        Surface and observers [m], float32, dims (y, x); surface `VOID` where there is none.
+        Surface and observers [m], float32, dims (y, x); surface `VOID` where there is none,
+        observers NaN.
     drift
         Rows that the sight gains with each column.
     stride_m
@@ -42,13 +43,15 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
     drop
         How much the Earth falls away under the sight, over the square of the distance [1/m].
     out
-        float32, dims (y, x); never below 0, the horizontal.
+        float32, dims (y, x); never below 0, the horizontal; only observers are written.
     """
     rows, cols = heights.shape
     for y in prange(rows):
-        for x in range(cols):
-            out[y, x] = np.float32(0.0)
-        for left in range(0, cols, _STRIP):
+        right = 0
+        while right < cols:
+            left, right = _run(eyes[y], right)
+            for x in range(left, right):
+                out[y, x] = np.float32(0.0)
             for j in range(1, min(steps, cols - 1 - left) + 1):
                 there = y + j * drift
                 if there < -1e-9 or there > rows - 1 + 1e-9:
@@ -58,16 +61,28 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
                 high = min(low + 1, rows - 1) if part > 1e-6 else low
                 over = np.float32(1.0 / (j * stride_m))
                 fall = np.float32(drop * j * stride_m)
-                right = min(left + _STRIP, cols - j)
-                first = heights[low, left + j : right + j]
-                second = heights[high, left + j : right + j]
-                seen = out[y, left:right]
-                eye = eyes[y, left:right]
-                for x in range(right - left):
+                end = min(right, cols - j)
+                first = heights[low, left + j : end + j]
+                second = heights[high, left + j : end + j]
+                seen = out[y, left:end]
+                eye = eyes[y, left:end]
+                for x in range(end - left):
                     a, b = first[x], second[x]
                     level = a + part * (b - a)
                     level = max(a, b) if min(a, b) <= VOID else level
                     seen[x] = max(seen[x], (level - eye[x]) * over - fall)
+
+
+@njit(cache=True, nogil=True)
+def _run(eyes, start):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """First observer of a row at or after ``start``, and the end of the run that it begins."""
+    left = start
+    while left < eyes.size and math.isnan(eyes[left]):
+        left += 1
+    right = left
+    while right < min(eyes.size, left + _STRIP) and not math.isnan(eyes[right]):
+        right += 1
+    return left, right
 
 
 @njit(cache=True, parallel=True, nogil=True)
