@@ -133,6 +133,7 @@ def horizon_of_cells(
     out = np.empty((directions, wanted.size), dtype=np.float32)
     for view, bands in _views(dsm.shape, directions, origin):
         turned, lookers = view.turn(heights), view.turn(eyes)
+        place, cells = _place(lookers), view.places(wanted, heights.shape)
         tangents = np.empty(turned.shape, dtype=np.float32)
         for k, drift, shift in bands:
             stride = math.hypot(1.0, drift) * resolution_m
@@ -141,9 +142,20 @@ def horizon_of_cells(
             near = 0 if min_distance_m > 0 else min(steps, NEAR_CELLS)
             near_tangents(turned, lookers, drift, stride, near, drop, tangents)
             if steps >= first:
-                far_tangents(turned, lookers, drift, shift, stride, first, steps, drop, tangents)
-            out[k] = np.degrees(np.arctan(view.back(tangents).ravel().take(wanted)))
+                far_tangents(
+                    *(turned, lookers, place, drift, shift, stride, first, steps, drop, tangents)
+                )
+            out[k] = np.degrees(np.arctan(tangents.ravel()[cells]))
     return out
+
+
+def _place(lookers: FloatArray) -> tuple[int, int, int, int]:
+    """First row, end, first column and end of the cells that look."""
+    found: list[int] = []
+    for axis in (1, 0):
+        some = np.flatnonzero(np.isfinite(lookers).any(axis=axis))
+        found += [int(some[0]), int(some[-1]) + 1] if some.size else [0, 0]
+    return found[0], found[1], found[2], found[3]
 
 
 @dataclass(frozen=True)
@@ -157,9 +169,12 @@ class _View:
         turned = transposed(raster) if self.upright else raster
         return np.ascontiguousarray(turned[:, ::-1] if self.reverse else turned)
 
-    def back(self, turned: FloatArray) -> FloatArray:
-        raster = turned[:, ::-1] if self.reverse else turned
-        return transposed(np.ascontiguousarray(raster)) if self.upright else raster
+    def places(self, cells: FloatArray, shape: tuple[int, int]) -> FloatArray:
+        """Flat places in the turned raster of cells at flat places of the raster."""
+        row, col = np.divmod(cells, shape[1])
+        if self.upright:
+            row, col, shape = col, row, shape[::-1]
+        return row * shape[1] + (shape[1] - 1 - col if self.reverse else col)
 
 
 def _views(

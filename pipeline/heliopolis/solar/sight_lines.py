@@ -86,13 +86,15 @@ def _run(eyes, start):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def far_tangents(heights, eyes, place, drift, shift, stride_m, first, last, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Lift ``out`` by the tangents to columns ``first`` to ``last`` ahead of each cell.
 
     Parameters
     ----------
     heights, eyes, drift, stride_m, drop, out
         As in `near_tangents`; observers of NaN are left out.
+    place
+        Rows and columns in which all observers lie: first row, end, first column, end.
     shift
         Where the lines lie: line L has ``y = L - shift + x * drift``.
     first, last
@@ -109,11 +111,15 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):
     """
     rows, cols = heights.shape
     window = min(last - first + 1, cols)
-    lowest = math.floor(shift - max(0.0, drift * (cols - 1))) - 1
-    highest = math.ceil(rows - 1 + shift - min(0.0, drift * (cols - 1))) + 1
+    ends = drift * place[2], drift * (place[3] - 1)
+    lowest = math.floor(place[0] + shift - max(ends)) - 1
+    highest = math.ceil(place[1] - 1 + shift - min(ends)) + 1
     for line in prange(lowest, highest + 1):
-        begin, end = _columns(line - shift, drift, rows, cols)
-        if end - begin <= first:
+        # The line is needed from its first observer to what the last one sees.
+        begin, past = _columns(line - shift - place[0], drift, place[1] - place[0], cols)
+        begin, past = max(begin, place[2]), min(past, place[3])
+        end = min(_columns(line - shift, drift, rows, cols)[1], past + last)
+        if past <= begin or end - begin <= first:
             continue
         level = np.empty(end - begin, dtype=np.float32)
         _sample(heights, line - shift, drift, begin, level)
