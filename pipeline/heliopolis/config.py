@@ -352,7 +352,7 @@ class Roofs(Section):
     setback_m: Annotated[float, Field(ge=0)] = Field(
         0.3, description="Strip kept free along the edges of a plane [m]"
     )
-    tile_m: Positive = Field(300.0, description="Side of a work tile [m]")
+    tile_m: Positive = Field(600.0, description="Side of a work tile [m]")
 
 
 class Weather(Section):

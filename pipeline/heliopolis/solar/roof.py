@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import geopandas as gpd
@@ -68,6 +69,11 @@ class CellHorizons:
     angles_deg: FloatArray
     solid_deg: FloatArray | None
     resolution_m: float
+
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """Index of the centres."""
+        return shapely.STRtree(list(np.atleast_1d(shapely.points(self.x, self.y))))
 
 
 @dataclass(frozen=True)
@@ -156,12 +162,10 @@ def _cells_of(shapes: list[BaseGeometry], cells: CellHorizons) -> tuple[FloatArr
     """Pairs (shape, cell) of the cells within each shape, or of the nearest to a small one."""
     if not shapes or cells.x.size == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    centres = shapely.points(np.column_stack([cells.x, cells.y]))
-    tree = shapely.STRtree(np.asarray(centres, dtype=object).tolist())
-    group, cell = tree.query(shapes, predicate="contains")
+    group, cell = cells.tree.query(shapes, predicate="contains")
     missing = np.setdiff1d(np.arange(len(shapes)), group)
     if missing.size:
-        small, near = tree.query_nearest(
+        small, near = cells.tree.query_nearest(
             [shapes[i] for i in missing], max_distance=1.5 * cells.resolution_m, all_matches=False
         )
         group, cell = np.append(group, missing[small]), np.append(cell, near)

@@ -21,7 +21,7 @@ from numba import njit, prange
 
 #: Stands for "no surface here"; lower than any place on Earth [m].
 VOID = np.float32(-20000.0)
-#: Observers of a row that are gone through together at most, so that they stay in the nearest cache.
+#: Observers of a row gone through together at most, so that they stay in the nearest cache.
 _STRIP = 1024
 
 
