@@ -156,6 +156,7 @@ def _ours(
         36,
         _REACH_M,
         observers=surface.height_m + _ABOVE_ROOF_M,
+        upright=True,
     )[:, place]
     first = points.groupby("group")[["tilt_deg", "azimuth_deg"]].first()
     tilt, azimuth = (first[c].to_numpy(dtype=float) for c in first)

@@ -59,6 +59,7 @@ def horizon(
     observers: FloatArray | None = None,
     where: FloatArray | None = None,
     origin: tuple[int, int] = (0, 0),
+    upright: bool = False,
 ) -> FloatArray:
     """Elevation angle of the horizon [deg].
 
@@ -83,6 +84,9 @@ def horizon(
         Row and column of the first cell in a larger grid of which ``dsm`` is a part; with it
         the parts of a grid give what the whole gives, where their margins are at least
         ``max_distance_m`` wide.
+    upright
+        Whether the surface rises at the sides of its cells, which are columns, and not between
+        their middles: walls are then met half a cell earlier.
 
     Returns
     -------
@@ -102,6 +106,7 @@ def horizon(
         max_distance_m,
         observers=observers,
         origin=origin,
+        upright=upright,
     )
     return out
 
@@ -117,6 +122,7 @@ def horizon_of_cells(
     origin: tuple[int, int] = (0, 0),
     min_distance_m: float = 0.0,
     drop: float = 0.0,
+    upright: bool = False,
 ) -> FloatArray:
     """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell).
 
@@ -129,6 +135,7 @@ def horizon_of_cells(
     eyes = heights if observers is None else observers.astype(np.float32)
     eyes = np.where(where, eyes, np.float32(np.nan))
     limit = math.hypot(*dsm.shape) * resolution_m if max_distance_m is None else max_distance_m
+    nearer = 0.5 if upright else 0.0
     wanted = np.flatnonzero(where)
     out = np.empty((directions, wanted.size), dtype=np.float32)
     for view, bands in _views(dsm.shape, directions, origin):
@@ -140,10 +147,11 @@ def horizon_of_cells(
             steps = min(int(limit / stride + 1e-6), turned.shape[1] - 1)
             first = math.ceil(min_distance_m / stride) if min_distance_m > 0 else NEAR_CELLS + 1
             near = 0 if min_distance_m > 0 else min(steps, NEAR_CELLS)
-            near_tangents(turned, lookers, drift, stride, near, drop, tangents)
+            near_tangents(turned, lookers, drift, stride, near, drop, nearer, tangents)
             if steps >= first:
                 far_tangents(
-                    *(turned, lookers, place, drift, shift, stride, first, steps, drop, tangents)
+                    *(turned, lookers, place, drift, shift, stride, first, steps),
+                    *(drop, nearer, tangents),
                 )
             out[k] = np.degrees(np.arctan(tangents.ravel()[cells]))
     return out

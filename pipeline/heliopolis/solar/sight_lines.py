@@ -23,10 +23,12 @@ from numba import njit, prange
 VOID = np.float32(-20000.0)
 #: Observers of a row gone through together at most, so that they stay in the nearest cache.
 _STRIP = 1024
+#: Columns ahead that are taken for the observer's own roof: a slope between their middles.
+_OWN_ROOF = 2
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def near_tangents(heights, eyes, drift, stride_m, steps, drop, nearer, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Highest tangent over the first ``steps`` columns ahead of each cell, written to ``out``.
 
     Parameters
@@ -42,6 +44,9 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
         Number of columns.
     drop
         How much the Earth falls away under the sight, over the square of the distance [1/m].
+    nearer
+        By how much of a column obstacles beyond the first `_OWN_ROOF` columns are nearer than the
+        middle of their cell: 0, or 0.5 for columns with upright walls.
     out
         float32, dims (y, x); never below 0, the horizontal; only observers are written.
     """
@@ -59,7 +64,8 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
                 low = min(math.floor(there + 1e-9), rows - 1)
                 part = np.float32(max(there - low, 0.0))
                 high = min(low + 1, rows - 1) if part > 1e-6 else low
-                over = np.float32(1.0 / (j * stride_m))
+                away = j - nearer if j > _OWN_ROOF else float(j)
+                over = np.float32(1.0 / (away * stride_m))
                 fall = np.float32(drop * j * stride_m)
                 end = min(right, cols - j)
                 first = heights[low, left + j : end + j]
@@ -86,12 +92,12 @@ def _run(eyes, start):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def far_tangents(heights, eyes, place, drift, shift, stride_m, first, last, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def far_tangents(heights, eyes, place, drift, shift, stride_m, first, last, drop, nearer, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Lift ``out`` by the tangents to columns ``first`` to ``last`` ahead of each cell.
 
     Parameters
     ----------
-    heights, eyes, drift, stride_m, drop, out
+    heights, eyes, drift, stride_m, drop, nearer, out
         As in `near_tangents`; observers of NaN are left out.
     place
         Rows and columns in which all observers lie: first row, end, first column, end.
@@ -161,9 +167,9 @@ def far_tangents(heights, eyes, place, drift, shift, stride_m, first, last, drop
                 if math.isnan(z):
                     continue
                 z -= fall * r * r
-                best = _tangent(near_x, near_z, near, r, z)
+                best = _tangent(near_x, near_z, near, r + nearer, z)
                 if far > 0:
-                    best = max(best, _tangent(far_x, far_z, far, r, z))
+                    best = max(best, _tangent(far_x, far_z, far, r + nearer, z))
                 best += 2.0 * fall * r
                 out[y, x] = max(out[y, x], np.float32(best / stride_m))
 

@@ -92,6 +92,7 @@ def horizon(
             solar.horizon_distance_m,
             observers=eyes,
             origin=_origin(wide),
+            upright=True,
         )
         for surface in layers.values()
     ]
