@@ -376,6 +376,9 @@ class Solar(Section):
     directions: int = Field(36, ge=8, le=360, description="Directions of the horizon")
     horizon_distance_m: Positive = Field(200.0, description="How far shading is followed [m]")
     albedo: Share = Field(0.2, description="Reflectance of the ground")
+    facade_albedo: Share = Field(
+        0.2, description="Reflectance of what hides the sky: walls, trees; 0 leaves its light out"
+    )
     module_width_m: Positive = Field(1.134, description="Short side of a module [m]")
     module_height_m: Positive = Field(1.762, description="Long side of a module [m]")
     module_power_w: Positive = Field(430.0, description="Nominal power of a module [W]")

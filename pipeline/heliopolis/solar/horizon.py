@@ -25,6 +25,8 @@ from heliopolis.solar.sight_lines import VOID, far_tangents, near_tangents, tran
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
+#: Modules stand this much above the roof; lesser unevenness of the surface model throws no shade.
+ABOVE_ROOF_M = 0.15
 #: Columns of cells ahead that are looked at one by one on the line of each cell itself.
 NEAR_CELLS = 64
 #: Fall of the Earth under a line of sight over the square of the distance [1/m], with the share

@@ -88,6 +88,7 @@ class System:
     losses_percent: Mapping[str, float] = field(default_factory=lambda: dict(LOSSES_PERCENT))
     inverter_efficiency: float = 0.96
     albedo: float = 0.2
+    facade_albedo: float = 0.0
     model_sigma: float = 0.05
     interannual_sigma: float = 0.05
 
@@ -219,7 +220,10 @@ def _batch(
     tilt = np.array([how.tilt_deg for how in mounts], dtype=float)
     azimuth = np.array([how.azimuth_deg for how in mounts], dtype=float)
     free = transpose(sky, tilt, azimuth, albedo=system.albedo).total @ sky.hours
-    shaded = transpose(sky, tilt, azimuth, shading, through, system.albedo)
+    shaded = transpose(
+        *(sky, tilt, azimuth, shading, through, system.albedo),
+        facade_albedo=system.facade_albedo,
+    )
     loss = 1.0 - (shaded.total @ sky.hours) / free
     kinds: list[Mounting] = ["free" if how.racked else system.mounting for how in mounts]
     found = pv_yield(

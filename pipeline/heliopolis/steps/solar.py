@@ -21,12 +21,10 @@ from heliopolis.io.cells import read_cells, write_cells
 from heliopolis.io.raster import raster_grid, read_onto
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.io.weather import join, read_years
-from heliopolis.solar.horizon import horizon_of_cells
+from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells
 from heliopolis.solar.roof import CellHorizons, System, roof_yield
 from heliopolis.solar.sky import Sky, make_sky
 
-#: Modules stand this much above the roof; lesser unevenness of the surface model throws no shade.
-MODULE_HEIGHT_ABOVE_ROOF_M = 0.15
 #: Horizons are kept to this [deg].
 _STEP_DEG = 0.01
 #: How far roofs may reach beyond their tile where no building says so [m].
@@ -72,7 +70,7 @@ def horizon(
     wide = inner.pad(halo)
     read = read_onto(surfaces, wide, bands=["dsm_m", "dtm_m", "tree"])
     dsm, dtm, tree = (read[name].to_numpy() for name in ("dsm_m", "dtm_m", "tree"))
-    eyes = dsm + MODULE_HEIGHT_ABOVE_ROOF_M
+    eyes = dsm + ABOVE_ROOF_M
     where = np.zeros(wide.shape, dtype=bool)
     where[halo:-halo, halo:-halo] = True if shapes is None else _mask(shapes, inner)
     where &= np.isfinite(eyes)
@@ -210,6 +208,7 @@ def solar_yield(
         losses_percent=section.losses_percent,
         inverter_efficiency=section.inverter_efficiency,
         albedo=section.albedo,
+        facade_albedo=section.facade_albedo,
         model_sigma=section.model_sigma,
         interannual_sigma=section.interannual_sigma,
     )
