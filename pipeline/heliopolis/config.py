@@ -374,7 +374,12 @@ class Solar(Section):
     """Sun and panels."""
 
     directions: int = Field(36, ge=8, le=360, description="Directions of the horizon")
-    horizon_distance_m: Positive = Field(200.0, description="How far shading is followed [m]")
+    horizon_distance_m: Positive = Field(
+        400.0, description="How far shading is followed at most [m]"
+    )
+    lowest_sun_deg: Annotated[float, Field(gt=0, lt=90)] = Field(
+        5.0, description="Shading is followed to where the tallest thing rises to this [deg]"
+    )
     albedo: Share = Field(0.2, description="Reflectance of the ground")
     facade_albedo: Share = Field(
         0.2, description="Reflectance of what hides the sky: walls, trees; 0 leaves its light out"

@@ -69,7 +69,9 @@ def _write_sheets(city: City, folder: Path) -> None:
     for (column, row), sheet in points.groupby(keys):
         write_laz(
             folder / f"{column}_{row}.laz",
-            *(sheet[axis].to_numpy() for axis in "xyz"),
+            sheet["x"].to_numpy(),
+            sheet["y"].to_numpy(),
+            sheet["z"].to_numpy(),
             city.spec.crs,
             attributes={name: sheet[name].to_numpy() for name in names},
             description="simulated, no real place",

@@ -21,7 +21,7 @@ from heliopolis.io.cells import read_cells, write_cells
 from heliopolis.io.raster import raster_grid, read_onto
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.io.weather import join, read_years
-from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells
+from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells, reach_m
 from heliopolis.solar.roof import CellHorizons, System, roof_yield
 from heliopolis.solar.sky import Sky, make_sky
 
@@ -39,6 +39,7 @@ def horizon(
     tile: str,
     options: dict[str, Any],
     buildings: Path | None = None,
+    tallest: Path | None = None,
 ) -> None:
     """Horizon of the cells of a tile's roofs.
 
@@ -58,6 +59,9 @@ def horizon(
         Section ``solar``.
     buildings
         Layer ``buildings``; without it the horizon is computed for every cell.
+    tallest
+        ``{"tallest_m": ...}`` of the whole run: sight ends where such a thing no longer rises to
+        ``lowest_sun_deg``, at ``horizon_distance_m`` at the latest.
     """
     solar = Solar.model_validate(options["solar"])
     bounds = _bounds(tiles, tile)
@@ -66,7 +70,8 @@ def horizon(
     every = None if buildings is None else read_layer(buildings, "buildings", crs=crs)
     shapes = None if every is None else _inside(every, bounds)
     inner = _grid(bounds, shapes, crs, cell_m)
-    halo = int(np.ceil(solar.horizon_distance_m / cell_m))
+    sight_m = _sight_m(solar, tallest, cell_m)
+    halo = int(np.ceil(sight_m / cell_m))
     wide = inner.pad(halo)
     read = read_onto(surfaces, wide, bands=["dsm_m", "dtm_m", "tree"])
     dsm, dtm, tree = (read[name].to_numpy() for name in ("dsm_m", "dtm_m", "tree"))
@@ -87,7 +92,7 @@ def horizon(
             cell_m,
             where,
             solar.directions,
-            solar.horizon_distance_m,
+            sight_m,
             observers=eyes,
             origin=_origin(wide),
             upright=True,
@@ -105,6 +110,14 @@ def horizon(
         unit="degree",
         tags={"directions": str(solar.directions)},
     )
+
+
+def _sight_m(solar: Solar, tallest: Path | None, cell_m: float) -> float:
+    """How far shading is followed [m], at least one cell."""
+    if tallest is None:
+        return solar.horizon_distance_m
+    height_m = json.loads(tallest.read_text(encoding="utf-8"))["tallest_m"]
+    return max(cell_m, min(solar.horizon_distance_m, reach_m(height_m, solar.lowest_sun_deg)))
 
 
 def _origin(grid: GeoBox) -> tuple[int, int]:
