@@ -382,7 +382,7 @@ class Solar(Section):
     )
     albedo: Share = Field(0.2, description="Reflectance of the ground")
     facade_albedo: Share = Field(
-        0.2, description="Reflectance of what hides the sky: walls, trees; 0 leaves its light out"
+        0.0, description="Reflectance of what hides the sky: walls, trees; 0 leaves its light out"
     )
     module_width_m: Positive = Field(1.134, description="Short side of a module [m]")
     module_height_m: Positive = Field(1.762, description="Long side of a module [m]")

@@ -28,7 +28,7 @@ def irradiance(
     albedo: Annotated[float, typer.Option(help="Reflectance of the ground", min=0, max=1)] = 0.2,
     facade_albedo: Annotated[
         float, typer.Option(help="Reflectance of walls and trees that hide the sky", min=0, max=1)
-    ] = 0.2,
+    ] = 0.0,
     monthly: Annotated[bool, typer.Option("--monthly", help="Write the twelve months too")] = False,
 ) -> None:
     """Compute annual plane-of-array irradiance on each cell's own slope, shading included.

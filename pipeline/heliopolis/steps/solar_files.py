@@ -125,7 +125,7 @@ def irradiance_file(
     directions: int = 36,
     max_distance_m: float | None = None,
     albedo: float = 0.2,
-    facade_albedo: float = 0.2,
+    facade_albedo: float = 0.0,
     monthly: bool = False,
 ) -> None:
     """Irradiation of every cell of a surface model on its own slope [kWh m-2].
