@@ -73,7 +73,8 @@ class CellHorizons:
     @cached_property
     def tree(self) -> shapely.STRtree:
         """Index of the centres."""
-        return shapely.STRtree(list(np.atleast_1d(shapely.points(self.x, self.y))))
+        centres = shapely.points(np.column_stack([self.x, self.y]))
+        return shapely.STRtree(np.asarray(centres, dtype=object).tolist())
 
 
 @dataclass(frozen=True)
