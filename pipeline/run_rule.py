@@ -34,6 +34,7 @@ STEPS = {
     "roof_outlines": "roof_images",
     "buildings": "roof_images",
     "surface_model": "surface",
+    "tallest": "surface",
     "roof_planes": "surface",
     "horizon": "solar",
     "solar_yield": "solar",

@@ -357,7 +357,7 @@ class Roofs(Section):
     setback_m: Annotated[float, Field(ge=0)] = Field(
         0.3, description="Strip kept free along the edges of a plane [m]"
     )
-    tile_m: Positive = Field(300.0, description="Side of a work tile [m]")
+    tile_m: Positive = Field(600.0, description="Side of a work tile [m]")
 
 
 class Weather(Section):
@@ -379,8 +379,16 @@ class Solar(Section):
     """Sun and panels."""
 
     directions: int = Field(36, ge=8, le=360, description="Directions of the horizon")
-    horizon_distance_m: Positive = Field(200.0, description="How far shading is followed [m]")
+    horizon_distance_m: Positive = Field(
+        400.0, description="How far shading is followed at most [m]"
+    )
+    lowest_sun_deg: Annotated[float, Field(gt=0, lt=90)] = Field(
+        5.0, description="Shading is followed to where the tallest thing rises to this [deg]"
+    )
     albedo: Share = Field(0.2, description="Reflectance of the ground")
+    facade_albedo: Share = Field(
+        0.0, description="Reflectance of what hides the sky: walls, trees; 0 leaves its light out"
+    )
     module_width_m: Positive = Field(1.134, description="Short side of a module [m]")
     module_height_m: Positive = Field(1.762, description="Long side of a module [m]")
     module_power_w: Positive = Field(430.0, description="Nominal power of a module [W]")

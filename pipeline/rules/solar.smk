@@ -79,8 +79,25 @@ rule surface_model:
         mem_mb=1500,
     params:
         tile="{tile}",
-        code=source_digest("heliopolis.roofs.surface_model", "heliopolis.roofs.ground"),
+        code=source_digest(
+            "heliopolis.roofs.surface_model",
+            "heliopolis.roofs.ground",
+            "heliopolis.steps.surface",
+        ),
         options=STUDY.options("surface_model"),
+    script:
+        "../run_rule.py"
+
+
+rule tallest:
+    input:
+        surfaces_list=lambda wildcards: [
+            f"work/surface/{tile['id']}.tif"
+            for tile in tile_list()
+            if tile["id"] not in WITHOUT["tiles"]
+        ],
+    output:
+        tallest="work/tallest.json",
     script:
         "../run_rule.py"
 
@@ -129,6 +146,7 @@ rule horizon:
         tiles=ancient("work/tiles.json"),
         buildings="work/roofs/buildings.gpkg",
         surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M + 100),
+        tallest=ancient("work/tallest.json"),
     output:
         horizon="work/horizon/{tile}.tif",
     resources:

@@ -21,6 +21,7 @@ from rich.table import Table
 from heliopolis.io.atomic import write_json
 from tests.bench import (
     archives,
+    city_roofs,
     full_scene,
     geopackages,
     heat_step,
@@ -68,7 +69,7 @@ def main(output: Path = OUTPUT) -> None:
     record = machine()
     rows = [*hot_spots.run(), *horizons.run(), *sharpening.run(), *rasters.run(), *archives.run()]
     rows += [*surface_temperature.run(), *full_scene.run(), *roof_outlines.run()]
-    rows += [*heat_step.run(), *geopackages.run()]
+    rows += [*heat_step.run(), *geopackages.run(), *city_roofs.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)

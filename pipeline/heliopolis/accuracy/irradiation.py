@@ -19,14 +19,14 @@ from heliopolis.errors import InputError
 from heliopolis.io.raster import geobox_of, read_raster
 from heliopolis.io.vector import read_layer
 from heliopolis.io.weather import read_weather
-from heliopolis.solar.horizon import horizon_of_cells
+from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells
 from heliopolis.solar.irradiance import shading_of, transpose
 from heliopolis.solar.sky import make_sky
 from heliopolis.solar.yield_ import LOSSES_PERCENT, pv_yield
 
 #: Planes drawn at random, and points on each at most.
 _PLANES, _POINTS = 150, 8
-_REACH_M, _ABOVE_ROOF_M = 200.0, 0.15
+_REACH_M = 200.0
 #: Greatest difference between plane and surface where a point counts as lying on the plane [m];
 #: dormers, chimneys and trees above a roof are no part of it.
 _ON_PLANE_M = 0.05
@@ -155,7 +155,8 @@ def _ours(
         wanted.reshape(height, width),
         36,
         _REACH_M,
-        observers=surface.height_m + _ABOVE_ROOF_M,
+        observers=surface.height_m + ABOVE_ROOF_M,
+        upright=True,
     )[:, place]
     first = points.groupby("group")[["tilt_deg", "azimuth_deg"]].first()
     tilt, azimuth = (first[c].to_numpy(dtype=float) for c in first)

@@ -26,6 +26,9 @@ def irradiance(
         typer.Option(help="How far shading is followed [m]; the whole raster by default"),
     ] = None,
     albedo: Annotated[float, typer.Option(help="Reflectance of the ground", min=0, max=1)] = 0.2,
+    facade_albedo: Annotated[
+        float, typer.Option(help="Reflectance of walls and trees that hide the sky", min=0, max=1)
+    ] = 0.0,
     monthly: Annotated[bool, typer.Option("--monthly", help="Write the twelve months too")] = False,
 ) -> None:
     """Compute annual plane-of-array irradiance on each cell's own slope, shading included.
@@ -43,6 +46,7 @@ def irradiance(
         directions=directions,
         max_distance_m=max_distance,
         albedo=albedo,
+        facade_albedo=facade_albedo,
         monthly=monthly,
     )
     typer.echo(f"wrote {out}", err=True)

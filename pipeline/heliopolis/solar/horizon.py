@@ -25,6 +25,8 @@ from heliopolis.solar.sight_lines import VOID, far_tangents, near_tangents, tran
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
+#: Modules stand this much above the roof; lesser unevenness of the surface model throws no shade.
+ABOVE_ROOF_M = 0.15
 #: Columns of cells ahead that are looked at one by one on the line of each cell itself.
 NEAR_CELLS = 64
 #: Fall of the Earth under a line of sight over the square of the distance [1/m], with the share
@@ -59,6 +61,7 @@ def horizon(
     observers: FloatArray | None = None,
     where: FloatArray | None = None,
     origin: tuple[int, int] = (0, 0),
+    upright: bool = False,
 ) -> FloatArray:
     """Elevation angle of the horizon [deg].
 
@@ -83,6 +86,9 @@ def horizon(
         Row and column of the first cell in a larger grid of which ``dsm`` is a part; with it
         the parts of a grid give what the whole gives, where their margins are at least
         ``max_distance_m`` wide.
+    upright
+        Whether the surface rises at the sides of its cells, which are columns, and not between
+        their middles: walls are then met half a cell earlier.
 
     Returns
     -------
@@ -102,6 +108,7 @@ def horizon(
         max_distance_m,
         observers=observers,
         origin=origin,
+        upright=upright,
     )
     return out
 
@@ -117,6 +124,7 @@ def horizon_of_cells(
     origin: tuple[int, int] = (0, 0),
     min_distance_m: float = 0.0,
     drop: float = 0.0,
+    upright: bool = False,
 ) -> FloatArray:
     """Like `horizon`, for the cells alone where ``where`` is true, dims (direction, cell).
 
@@ -129,21 +137,35 @@ def horizon_of_cells(
     eyes = heights if observers is None else observers.astype(np.float32)
     eyes = np.where(where, eyes, np.float32(np.nan))
     limit = math.hypot(*dsm.shape) * resolution_m if max_distance_m is None else max_distance_m
+    nearer = 0.5 if upright else 0.0
     wanted = np.flatnonzero(where)
     out = np.empty((directions, wanted.size), dtype=np.float32)
     for view, bands in _views(dsm.shape, directions, origin):
         turned, lookers = view.turn(heights), view.turn(eyes)
+        place, cells = _place(lookers), view.places(wanted, heights.shape)
         tangents = np.empty(turned.shape, dtype=np.float32)
         for k, drift, shift in bands:
             stride = math.hypot(1.0, drift) * resolution_m
             steps = min(int(limit / stride + 1e-6), turned.shape[1] - 1)
             first = math.ceil(min_distance_m / stride) if min_distance_m > 0 else NEAR_CELLS + 1
             near = 0 if min_distance_m > 0 else min(steps, NEAR_CELLS)
-            near_tangents(turned, lookers, drift, stride, near, drop, tangents)
+            near_tangents(turned, lookers, drift, stride, near, drop, nearer, tangents)
             if steps >= first:
-                far_tangents(turned, lookers, drift, shift, stride, first, steps, drop, tangents)
-            out[k] = np.degrees(np.arctan(view.back(tangents).ravel().take(wanted)))
+                far_tangents(
+                    *(turned, lookers, place, drift, shift, stride, first, steps),
+                    *(drop, nearer, tangents),
+                )
+            out[k] = np.degrees(np.arctan(tangents.ravel()[cells]))
     return out
+
+
+def _place(lookers: FloatArray) -> tuple[int, int, int, int]:
+    """First row, end, first column and end of the cells that look."""
+    found: list[int] = []
+    for axis in (1, 0):
+        some = np.flatnonzero(np.isfinite(lookers).any(axis=axis))
+        found += [int(some[0]), int(some[-1]) + 1] if some.size else [0, 0]
+    return found[0], found[1], found[2], found[3]
 
 
 @dataclass(frozen=True)
@@ -157,9 +179,12 @@ class _View:
         turned = transposed(raster) if self.upright else raster
         return np.ascontiguousarray(turned[:, ::-1] if self.reverse else turned)
 
-    def back(self, turned: FloatArray) -> FloatArray:
-        raster = turned[:, ::-1] if self.reverse else turned
-        return transposed(np.ascontiguousarray(raster)) if self.upright else raster
+    def places(self, cells: FloatArray, shape: tuple[int, int]) -> FloatArray:
+        """Flat places in the turned raster of cells at flat places of the raster."""
+        row, col = np.divmod(cells, shape[1])
+        if self.upright:
+            row, col, shape = col, row, shape[::-1]
+        return row * shape[1] + (shape[1] - 1 - col if self.reverse else col)
 
 
 def _views(

@@ -105,7 +105,8 @@ def transpose(
         hide beam and circumsolar light alone, as the horizon of PVGIS does; they are then taken
         to be far, so that the ground around lies in their shade with the plane.
     facade_albedo
-        Reflectance of the obstacles that hide the sky; 0 leaves their light out.
+        Reflectance of the obstacles that hide the sky, see `facade_light`; 0 leaves their light
+        out.
 
     Notes
     -----
@@ -129,7 +130,7 @@ def transpose(
     from_sky = _from_sky(sky, tilt, lit * (cosine > 0), view, band)
     ground = ghi * albedo * 0.5 * (1.0 - np.cos(tilt))
     hidden = 0.5 * (1.0 + np.cos(tilt)) * (1.0 - view)
-    facades = facade_albedo * facade_irradiance(sky, albedo)[None, :] * hidden
+    facades = facade_light(sky, facade_albedo, albedo)[None, :] * hidden
     return PlaneIrradiance(beam, from_sky, ground + facades, cosine)
 
 
@@ -153,6 +154,15 @@ def facade_irradiance(sky: Sky, albedo: float) -> FloatArray:
     """
     beam = sky.dni * np.sin(np.radians(np.minimum(sky.zenith_deg, 90.0))) / math.pi
     return np.asarray(beam + 0.5 * (sky.dhi + albedo * sky.ghi))
+
+
+def facade_light(sky: Sky, facade_albedo: float, albedo: float) -> FloatArray:
+    """Light that a plane gets from walls where they fill all that it looks at [W m-2], (time,).
+
+    The walls are Lambertian and lit like free ones. They are taken to be at most as bright as
+    the even sky that they hide, so that a taller neighbour never adds light.
+    """
+    return np.minimum(facade_albedo * facade_irradiance(sky, albedo), sky.isotropic)
 
 
 def _seen(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from heliopolis.solar.horizon import horizon_of_cells
+from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells
+from heliopolis.solar.irradiance import facade_light
 from heliopolis.solar.sky import Sky, sky_view
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
@@ -87,6 +88,7 @@ def annual_map(
     directions: int = 36,
     max_distance_m: float | None = None,
     albedo: float = 0.2,
+    facade_albedo: float = 0.0,
 ) -> FloatArray:
     """Irradiation of a mean year in the plane of each cell [kWh m-2], dims (y, x).
 
@@ -99,6 +101,7 @@ def annual_map(
         directions=directions,
         max_distance_m=max_distance_m,
         albedo=albedo,
+        facade_albedo=facade_albedo,
     )[0]
 
 
@@ -115,6 +118,7 @@ def irradiation_maps(
     directions: int = 36,
     max_distance_m: float | None = None,
     albedo: float = 0.2,
+    facade_albedo: float = 0.0,
 ) -> FloatArray:
     """Irradiation in the plane of each cell under each sky, such as those of twelve months.
 
@@ -128,8 +132,8 @@ def irradiation_maps(
         Sun and sky of the site.
     directions, max_distance_m
         As in `heliopolis.solar.horizon.horizon`.
-    albedo
-        Reflectance of the ground.
+    albedo, facade_albedo
+        Reflectance of the ground, and of what hides the sky.
 
     Returns
     -------
@@ -147,9 +151,15 @@ def irradiation_maps(
     for top in range(0, dsm.shape[0], angles_at_once):
         part = np.zeros_like(wanted)
         part[top : top + angles_at_once] = wanted[top : top + angles_at_once]
-        angles = horizon_of_cells(dsm, resolution_m, part, directions, max_distance_m)
+        angles = horizon_of_cells(
+            *(dsm, resolution_m, part, directions, max_distance_m),
+            observers=dsm + ABOVE_ROOF_M,
+            upright=True,
+        )
         for i, sky in enumerate(skies):
-            out[i, part] = irradiation_of_cells(angles, tilt[part], azimuth[part], sky, albedo)
+            out[i, part] = irradiation_of_cells(
+                angles, tilt[part], azimuth[part], sky, albedo, facade_albedo
+            )
     return out
 
 
@@ -159,6 +169,7 @@ def irradiation_of_cells(
     azimuth_deg: FloatArray,
     sky: Sky,
     albedo: float = 0.2,
+    facade_albedo: float = 0.0,
 ) -> FloatArray:
     """Irradiation of cells in their planes [kWh m-2], float32, dims (cell,).
 
@@ -170,8 +181,8 @@ def irradiation_of_cells(
         Orientation of each cell [deg]; azimuth NaN: horizontal.
     sky
         Sun and sky; the energy is that of its hours.
-    albedo
-        Reflectance of the ground.
+    albedo, facade_albedo
+        Reflectance of the ground, and of what hides the sky.
     """
     flat = ~np.isfinite(azimuth_deg)
     tilt = np.where(flat, 0.0, tilt_deg).astype(float)
@@ -184,6 +195,7 @@ def irradiation_of_cells(
             (sky.dhi * np.maximum(sky.brightening, 0.0) * hours).sum(),
             (sky.dhi * np.minimum(sky.brightening, 0.0) * hours).sum(),
             albedo * (sky.ghi * hours).sum(),
+            (facade_light(sky, facade_albedo, albedo) * hours).sum(),
         ]
     )
     patches = sun_patches(sky)
@@ -230,7 +242,7 @@ def sunshine_quantiles(energy: FloatArray, groups: FloatArray, count: int) -> Fl
 def _integrate(  # type: ignore[no-untyped-def]  # pragma: no cover
     angles, tilt_deg, azimuth_deg, view, sun_azimuth, sun_elevation, energy, sums
 ):
-    """Irradiation of each cell: the patches that it sees, even sky, band and ground."""
+    """Irradiation of each cell: the patches that it sees, even sky, band, ground and walls."""
     directions, cells = angles.shape
     place = sun_azimuth * directions / 360.0
     first = np.floor(place).astype(np.int64)
@@ -263,7 +275,9 @@ def _integrate(  # type: ignore[no-untyped-def]  # pragma: no cover
             if angles[k, c] < 5.0:
                 seen += weight
         sine = math.sin(tilt)
-        diffuse = sums[0] * 0.5 * (1.0 + normal_up) * view[c]
+        before = 0.5 * (1.0 + normal_up)
+        diffuse = sums[0] * before * view[c]
         diffuse += sine * (sums[1] * seen / whole + sums[2])
-        out[c] = beam + max(diffuse, 0.0) + sums[3] * 0.5 * (1.0 - normal_up)
+        reflected = sums[3] * (1.0 - before) + sums[4] * before * (1.0 - view[c])
+        out[c] = beam + max(diffuse, 0.0) + reflected
     return out

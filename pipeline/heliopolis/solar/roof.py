@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import geopandas as gpd
@@ -69,6 +70,12 @@ class CellHorizons:
     solid_deg: FloatArray | None
     resolution_m: float
 
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """Index of the centres."""
+        centres = shapely.points(np.column_stack([self.x, self.y]))
+        return shapely.STRtree(np.asarray(centres, dtype=object).tolist())
+
 
 @dataclass(frozen=True)
 class System:
@@ -82,6 +89,7 @@ class System:
     losses_percent: Mapping[str, float] = field(default_factory=lambda: dict(LOSSES_PERCENT))
     inverter_efficiency: float = 0.96
     albedo: float = 0.2
+    facade_albedo: float = 0.0
     model_sigma: float = 0.05
     interannual_sigma: float = 0.05
 
@@ -156,12 +164,10 @@ def _cells_of(shapes: list[BaseGeometry], cells: CellHorizons) -> tuple[FloatArr
     """Pairs (shape, cell) of the cells within each shape, or of the nearest to a small one."""
     if not shapes or cells.x.size == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    centres = shapely.points(np.column_stack([cells.x, cells.y]))
-    tree = shapely.STRtree(np.asarray(centres, dtype=object).tolist())
-    group, cell = tree.query(shapes, predicate="contains")
+    group, cell = cells.tree.query(shapes, predicate="contains")
     missing = np.setdiff1d(np.arange(len(shapes)), group)
     if missing.size:
-        small, near = tree.query_nearest(
+        small, near = cells.tree.query_nearest(
             [shapes[i] for i in missing], max_distance=1.5 * cells.resolution_m, all_matches=False
         )
         group, cell = np.append(group, missing[small]), np.append(cell, near)
@@ -215,7 +221,10 @@ def _batch(
     tilt = np.array([how.tilt_deg for how in mounts], dtype=float)
     azimuth = np.array([how.azimuth_deg for how in mounts], dtype=float)
     free = transpose(sky, tilt, azimuth, albedo=system.albedo).total @ sky.hours
-    shaded = transpose(sky, tilt, azimuth, shading, through, system.albedo)
+    shaded = transpose(
+        *(sky, tilt, azimuth, shading, through, system.albedo),
+        facade_albedo=system.facade_albedo,
+    )
     loss = 1.0 - (shaded.total @ sky.hours) / free
     kinds: list[Mounting] = ["free" if how.racked else system.mounting for how in mounts]
     found = pv_yield(

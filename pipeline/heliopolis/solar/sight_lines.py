@@ -21,18 +21,21 @@ from numba import njit, prange
 
 #: Stands for "no surface here"; lower than any place on Earth [m].
 VOID = np.float32(-20000.0)
-#: Columns of a row that are gone through together, so that they stay in the nearest cache.
+#: Observers of a row gone through together at most, so that they stay in the nearest cache.
 _STRIP = 1024
+#: Columns ahead that are taken for the observer's own roof: a slope between their middles.
+_OWN_ROOF = 2
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def near_tangents(heights, eyes, drift, stride_m, steps, drop, nearer, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Highest tangent over the first ``steps`` columns ahead of each cell, written to ``out``.
 
     Parameters
     ----------
     heights, eyes
-        Surface and observers [m], float32, dims (y, x); surface `VOID` where there is none.
+        Surface and observers [m], float32, dims (y, x); surface `VOID` where there is none,
+        observers NaN.
     drift
         Rows that the sight gains with each column.
     stride_m
@@ -41,14 +44,19 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
         Number of columns.
     drop
         How much the Earth falls away under the sight, over the square of the distance [1/m].
+    nearer
+        By how much of a column obstacles beyond the first `_OWN_ROOF` columns are nearer than the
+        middle of their cell: 0, or 0.5 for columns with upright walls.
     out
-        float32, dims (y, x); never below 0, the horizontal.
+        float32, dims (y, x); never below 0, the horizontal; only observers are written.
     """
     rows, cols = heights.shape
     for y in prange(rows):
-        for x in range(cols):
-            out[y, x] = np.float32(0.0)
-        for left in range(0, cols, _STRIP):
+        right = 0
+        while right < cols:
+            left, right = _run(eyes[y], right)
+            for x in range(left, right):
+                out[y, x] = np.float32(0.0)
             for j in range(1, min(steps, cols - 1 - left) + 1):
                 there = y + j * drift
                 if there < -1e-9 or there > rows - 1 + 1e-9:
@@ -56,28 +64,43 @@ def near_tangents(heights, eyes, drift, stride_m, steps, drop, out):  # type: ig
                 low = min(math.floor(there + 1e-9), rows - 1)
                 part = np.float32(max(there - low, 0.0))
                 high = min(low + 1, rows - 1) if part > 1e-6 else low
-                over = np.float32(1.0 / (j * stride_m))
+                away = j - nearer if j > _OWN_ROOF else float(j)
+                over = np.float32(1.0 / (away * stride_m))
                 fall = np.float32(drop * j * stride_m)
-                right = min(left + _STRIP, cols - j)
-                first = heights[low, left + j : right + j]
-                second = heights[high, left + j : right + j]
-                seen = out[y, left:right]
-                eye = eyes[y, left:right]
-                for x in range(right - left):
+                end = min(right, cols - j)
+                first = heights[low, left + j : end + j]
+                second = heights[high, left + j : end + j]
+                seen = out[y, left:end]
+                eye = eyes[y, left:end]
+                for x in range(end - left):
                     a, b = first[x], second[x]
                     level = a + part * (b - a)
                     level = max(a, b) if min(a, b) <= VOID else level
                     seen[x] = max(seen[x], (level - eye[x]) * over - fall)
 
 
+@njit(cache=True, nogil=True)
+def _run(eyes, start):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """First observer of a row at or after ``start``, and the end of the run that it begins."""
+    left = start
+    while left < eyes.size and math.isnan(eyes[left]):
+        left += 1
+    right = left
+    while right < min(eyes.size, left + _STRIP) and not math.isnan(eyes[right]):
+        right += 1
+    return left, right
+
+
 @njit(cache=True, parallel=True, nogil=True)
-def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def far_tangents(heights, eyes, place, drift, shift, stride_m, first, last, drop, nearer, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Lift ``out`` by the tangents to columns ``first`` to ``last`` ahead of each cell.
 
     Parameters
     ----------
-    heights, eyes, drift, stride_m, drop, out
+    heights, eyes, drift, stride_m, drop, nearer, out
         As in `near_tangents`; observers of NaN are left out.
+    place
+        Rows and columns in which all observers lie: first row, end, first column, end.
     shift
         Where the lines lie: line L has ``y = L - shift + x * drift``.
     first, last
@@ -94,11 +117,15 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):
     """
     rows, cols = heights.shape
     window = min(last - first + 1, cols)
-    lowest = math.floor(shift - max(0.0, drift * (cols - 1))) - 1
-    highest = math.ceil(rows - 1 + shift - min(0.0, drift * (cols - 1))) + 1
+    ends = drift * place[2], drift * (place[3] - 1)
+    lowest = math.floor(place[0] + shift - max(ends)) - 1
+    highest = math.ceil(place[1] - 1 + shift - min(ends)) + 1
     for line in prange(lowest, highest + 1):
-        begin, end = _columns(line - shift, drift, rows, cols)
-        if end - begin <= first:
+        # The line is needed from its first observer to what the last one sees.
+        begin, past = _columns(line - shift - place[0], drift, place[1] - place[0], cols)
+        begin, past = max(begin, place[2]), min(past, place[3])
+        end = min(_columns(line - shift, drift, rows, cols)[1], past + last)
+        if past <= begin or end - begin <= first:
             continue
         level = np.empty(end - begin, dtype=np.float32)
         _sample(heights, line - shift, drift, begin, level)
@@ -140,9 +167,9 @@ def far_tangents(heights, eyes, drift, shift, stride_m, first, last, drop, out):
                 if math.isnan(z):
                     continue
                 z -= fall * r * r
-                best = _tangent(near_x, near_z, near, r, z)
+                best = _tangent(near_x, near_z, near, r + nearer, z)
                 if far > 0:
-                    best = max(best, _tangent(far_x, far_z, far, r, z))
+                    best = max(best, _tangent(far_x, far_z, far, r + nearer, z))
                 best += 2.0 * fall * r
                 out[y, x] = max(out[y, x], np.float32(best / stride_m))
 

@@ -50,8 +50,9 @@ _WORDS = {
         "roof_planes : pans ajustés aux données altimétriques dans le contour",
     ),
     "step_horizon": (
-        "horizon: skyline around the roof, followed for {distance} m in {n} directions",
-        "horizon : ligne d'horizon autour du toit, suivie sur {distance} m dans {n} directions",
+        "horizon: skyline around the roof, followed for at most {distance} m in {n} directions",
+        "horizon : ligne d'horizon autour du toit, suivie sur {distance} m au plus dans {n} "
+        "directions",
     ),
     "step_yield": (
         "solar_yield: modules of {power} W placed on the usable parts; irradiance hour by hour, "

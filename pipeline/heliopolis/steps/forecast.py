@@ -28,7 +28,7 @@ _SECONDS = {
     "optical_composite": (5.0, 6.0),
     "composite": (4.0, 4.0),
     "hot_zones": (6.0, 4.0),
-    "tile": (25.0, 25.0),
+    "tile": (8.0, 53.0),
     "publish": (10.0, 2.0),
 }
 #: Bytes of a compressed pixel of 16 bits, and of a file whose size the catalog does not tell.
@@ -41,7 +41,7 @@ _BYTES_PER_S = 5e6
 
 #: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
 #: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones.
-_START_MB, _TILE_MB, _HEAT_MB = 300.0, 400.0, 250.0
+_START_MB, _TILE_MB, _HEAT_MB = 300.0, 70.0, 250.0
 #: Smallest tile that is proposed [m].
 _LEAST_TILE_M = 50
 

@@ -8,25 +8,25 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import xarray as xr
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import rasterize, wrap_xr
+from odc.geo.xr import rasterize
 from pyproj import Transformer
 from shapely.geometry import box
 
 from heliopolis.config import Solar
 from heliopolis.errors import InputError
 from heliopolis.grid import bounds_grid
-from heliopolis.io.raster import raster_grid, read_onto, read_raster, write_cog
+from heliopolis.io.cells import read_cells, write_cells
+from heliopolis.io.raster import raster_grid, read_onto
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.io.weather import join, read_years
-from heliopolis.solar.horizon import horizon_of_cells
+from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells, reach_m
 from heliopolis.solar.roof import CellHorizons, System, roof_yield
 from heliopolis.solar.sky import Sky, make_sky
 
-#: Modules stand this much above the roof; lesser unevenness of the surface model throws no shade.
-MODULE_HEIGHT_ABOVE_ROOF_M = 0.15
+#: Horizons are kept to this [deg].
+_STEP_DEG = 0.01
 #: How far roofs may reach beyond their tile where no building says so [m].
 _MARGIN_M = 50.0
 
@@ -39,6 +39,7 @@ def horizon(
     tile: str,
     options: dict[str, Any],
     buildings: Path | None = None,
+    tallest: Path | None = None,
 ) -> None:
     """Horizon of the cells of a tile's roofs.
 
@@ -58,60 +59,71 @@ def horizon(
         Section ``solar``.
     buildings
         Layer ``buildings``; without it the horizon is computed for every cell.
+    tallest
+        ``{"tallest_m": ...}`` of the whole run: sight ends where such a thing no longer rises to
+        ``lowest_sun_deg``, at ``horizon_distance_m`` at the latest.
     """
     solar = Solar.model_validate(options["solar"])
     bounds = _bounds(tiles, tile)
     fine = raster_grid(surfaces[0])
     crs, cell_m = str(fine.crs), abs(fine.resolution.x)
-    shapes = None if buildings is None else _buildings_of(buildings, bounds, crs)
+    every = None if buildings is None else read_layer(buildings, "buildings", crs=crs)
+    shapes = None if every is None else _inside(every, bounds)
     inner = _grid(bounds, shapes, crs, cell_m)
-    halo = int(np.ceil(solar.horizon_distance_m / cell_m))
+    sight_m = _sight_m(solar, tallest, cell_m)
+    halo = int(np.ceil(sight_m / cell_m))
     wide = inner.pad(halo)
     read = read_onto(surfaces, wide, bands=["dsm_m", "dtm_m", "tree"])
     dsm, dtm, tree = (read[name].to_numpy() for name in ("dsm_m", "dtm_m", "tree"))
+    eyes = dsm + ABOVE_ROOF_M
     where = np.zeros(wide.shape, dtype=bool)
     where[halo:-halo, halo:-halo] = True if shapes is None else _mask(shapes, inner)
-    trees = (tree > 0) & np.isfinite(dtm)
-    if shapes is not None:
-        trees[halo:-halo, halo:-halo] &= ~where[halo:-halo, halo:-halo]
-    eyes = dsm + MODULE_HEIGHT_ABOVE_ROOF_M
     where &= np.isfinite(eyes)
+    trees = (tree > 0) & np.isfinite(dtm)
+    if every is not None:
+        # Roofs of all tiles, so that what is a tree does not depend on the tile.
+        trees &= ~_mask(_near(every, wide), wide)
     layers = {"horizon": dsm}
     if trees.any():
         layers["solid"] = np.where(trees, dtm, dsm)
-    bands: dict[str, xr.DataArray] = {}
-    for name, surface in layers.items():
-        angles = horizon_of_cells(
+    found = [
+        horizon_of_cells(
             surface,
             cell_m,
             where,
             solar.directions,
-            solar.horizon_distance_m,
+            sight_m,
             observers=eyes,
             origin=_origin(wide),
+            upright=True,
         )
-        bands |= _bands(name, angles, where[halo:-halo, halo:-halo], inner)
-    write_cog(horizon, bands, tags={"directions": str(solar.directions)})
+        for surface in layers.values()
+    ]
+    looks = [round(k * 360 / solar.directions) for k in range(solar.directions)]
+    write_cells(
+        horizon,
+        [f"{name}_{azimuth:03d}" for name in layers for azimuth in looks],
+        np.concatenate(found),
+        where[halo:-halo, halo:-halo],
+        inner,
+        step=_STEP_DEG,
+        unit="degree",
+        tags={"directions": str(solar.directions)},
+    )
+
+
+def _sight_m(solar: Solar, tallest: Path | None, cell_m: float) -> float:
+    """How far shading is followed [m], at least one cell."""
+    if tallest is None:
+        return solar.horizon_distance_m
+    height_m = json.loads(tallest.read_text(encoding="utf-8"))["tallest_m"]
+    return max(cell_m, min(solar.horizon_distance_m, reach_m(height_m, solar.lowest_sun_deg)))
 
 
 def _origin(grid: GeoBox) -> tuple[int, int]:
     """Row and column of the first cell in the lattice of the CRS, which all tiles share."""
     cell_m = abs(grid.resolution.x)
     return -round(grid.affine.f / cell_m), round(grid.affine.c / cell_m)
-
-
-def _bands(
-    name: str, angles: np.ndarray[Any, Any], where: np.ndarray[Any, Any], grid: GeoBox
-) -> dict[str, xr.DataArray]:
-    """One band for each direction, in hundredths of a degree so that files stay small."""
-    bands = {}
-    for k, values in enumerate(np.round(angles, 2)):
-        full = np.full(grid.shape, np.nan, dtype="float32")
-        full[where] = values
-        band = wrap_xr(full, grid)
-        band.attrs = {"units": "degree"}
-        bands[f"{name}_{round(k * 360 / len(angles)):03d}"] = band
-    return bands
 
 
 def _bounds(tiles: Path, tile: str) -> tuple[float, float, float, float]:
@@ -122,15 +134,17 @@ def _bounds(tiles: Path, tile: str) -> tuple[float, float, float, float]:
     raise InputError(f"the tile {tile!r} is not in the list", where=str(tiles))
 
 
-def _buildings_of(
-    path: Path, bounds: tuple[float, float, float, float], crs: str
-) -> gpd.GeoDataFrame:
+def _inside(frame: gpd.GeoDataFrame, bounds: tuple[float, float, float, float]) -> gpd.GeoDataFrame:
     """Buildings whose representative point lies in the tile."""
-    frame = read_layer(path, "buildings", crs=crs)
     point = frame.geometry.representative_point()
     west, south, east, north = bounds
     inside = (point.x >= west) & (point.x < east) & (point.y >= south) & (point.y < north)
     return frame[inside]
+
+
+def _near(frame: gpd.GeoDataFrame, grid: GeoBox) -> gpd.GeoDataFrame:
+    """Buildings that may touch a grid."""
+    return frame.iloc[frame.sindex.query(grid.extent.geom.buffer(_MARGIN_M))]
 
 
 def _grid(
@@ -207,6 +221,7 @@ def solar_yield(
         losses_percent=section.losses_percent,
         inverter_efficiency=section.inverter_efficiency,
         albedo=section.albedo,
+        facade_albedo=section.facade_albedo,
         model_sigma=section.model_sigma,
         interannual_sigma=section.interannual_sigma,
     )
@@ -250,25 +265,18 @@ def _site(
 
 def _cells(path: Path, crs: str) -> CellHorizons:
     """Roof cells of a horizon raster."""
-    read = read_raster(path)
-    grid = raster_grid(path)
-    names = [str(name) for name in read.data_vars]
-    first = [name for name in names if name.startswith("horizon_")]
-    solid = [name for name in names if name.startswith("solid_")]
-    where = np.isfinite(read[first[0]].to_numpy())
-    rows, cols = np.nonzero(where)
-    x = grid.affine.c + grid.affine.a * (cols + 0.5)
-    y = grid.affine.f + grid.affine.e * (rows + 0.5)
+    read = read_cells(path)
+    grid = read.grid
+    x = grid.affine.c + grid.affine.a * (read.cols + 0.5)
+    y = grid.affine.f + grid.affine.e * (read.rows + 0.5)
     if str(grid.crs) != crs:
         x, y = Transformer.from_crs(str(grid.crs), crs, always_xy=True).transform(x, y)
-
-    def stack(bands: list[str]) -> np.ndarray[Any, Any]:
-        return np.stack([read[name].to_numpy()[where] for name in bands])
-
+    directions = int(read.tags["directions"])
+    solid = read.values[directions:]
     return CellHorizons(
         np.asarray(x),
         np.asarray(y),
-        stack(first),
-        stack(solid) if solid else None,
+        read.values[:directions],
+        solid if len(solid) else None,
         abs(grid.resolution.x),
     )

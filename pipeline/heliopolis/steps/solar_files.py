@@ -125,6 +125,7 @@ def irradiance_file(
     directions: int = 36,
     max_distance_m: float | None = None,
     albedo: float = 0.2,
+    facade_albedo: float = 0.0,
     monthly: bool = False,
 ) -> None:
     """Irradiation of every cell of a surface model on its own slope [kWh m-2].
@@ -144,6 +145,7 @@ def irradiance_file(
         directions=directions,
         max_distance_m=max_distance_m,
         albedo=albedo,
+        facade_albedo=facade_albedo,
     )
     year = "irradiation of a mean year in the plane of the cell"
     bands = {"poa_kwh_m2_year": _irradiation(values.sum(axis=0), grid, year)}

@@ -18,8 +18,9 @@ from shapely.geometry.base import BaseGeometry
 
 from heliopolis.config import Elevation, Roofs, expand
 from heliopolis.errors import ConfigError, NoDataError
+from heliopolis.io.atomic import write_json
 from heliopolis.io.pointcloud import Points, has_ground, read_points
-from heliopolis.io.raster import read_onto, write_cog
+from heliopolis.io.raster import read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs.planes import Heights, PlaneTables, empty_tables
 from heliopolis.roofs.planes import roof_planes as planes_of
@@ -34,6 +35,8 @@ from heliopolis.roofs.surface_model import (
 Bounds = tuple[float, float, float, float]
 #: Surroundings of the buildings that are read with them [m].
 _MARGIN_M = 10.0
+#: Tag of a surface model: height of its tallest thing above the ground [m].
+_TALLEST = "tallest_m"
 
 
 def surface_model(
@@ -80,8 +83,28 @@ def surface_model(
         )
     else:
         made = _from_rasters(rasters, elevation, wide, mask)
-    tags = {"source": "points" if points else "rasters", "survey_year": str(elevation.year or "")}
-    write_cog(surface, crop(made, grid), tags=tags)
+    inner = crop(made, grid)
+    above = (inner["dsm_m"] - inner["dtm_m"]).values
+    tags = {
+        "source": "points" if points else "rasters",
+        "survey_year": str(elevation.year or ""),
+        _TALLEST: f"{np.nanmax(above, initial=0.0):.2f}",
+    }
+    write_cog(surface, inner, tags=tags)
+
+
+def tallest(*, surfaces: list[Path], tallest: Path) -> None:
+    """How high the tallest thing of the run stands above its ground: ``{"tallest_m": ...}``.
+
+    Parameters
+    ----------
+    surfaces
+        Surface models of all tiles, as `surface_model` writes them.
+    tallest
+        Target, JSON.
+    """
+    heights = [float(read_tags(path)[_TALLEST]) for path in surfaces]
+    write_json(tallest, {"tallest_m": max(heights)})
 
 
 def roof_planes(

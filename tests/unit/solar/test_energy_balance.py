@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliopolis.solar.horizon import horizon_of_cells
-from heliopolis.solar.irradiance import facade_irradiance, shading_of, transpose
+from heliopolis.solar.irradiance import facade_light, shading_of, transpose
 from heliopolis.solar.irradiance_map import (
     annual_map,
     by_month,
@@ -79,8 +79,10 @@ def test_a_mirrored_town_under_a_mirrored_sun(year_sky: Sky, seed: int) -> None:
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.5, 20))
-def test_a_taller_neighbour_never_adds_energy(year_sky: Sky, seed: int, extra: float) -> None:
+@given(st.integers(0, 10_000), st.floats(0.5, 20), st.booleans(), st.sampled_from([0.0, 0.2, 1.0]))
+def test_a_taller_neighbour_never_adds_energy(
+    year_sky: Sky, seed: int, extra: float, upright: bool, walls: float
+) -> None:
     dsm = town(seed)
     taller = dsm.copy()
     taller[8:14, 8:14] += np.float32(extra)
@@ -89,7 +91,11 @@ def test_a_taller_neighbour_never_adds_energy(year_sky: Sky, seed: int, extra: f
     n = int(where.sum())
     tilt, azimuth = np.full(n, 25.0), np.linspace(0.0, 350.0, n)
     before, after = (
-        irradiation_of_cells(horizon_of_cells(z, 0.5, where, 12), tilt, azimuth, year_sky)
+        irradiation_of_cells(
+            horizon_of_cells(z, 0.5, where, 12, upright=upright),
+            *(tilt, azimuth, year_sky),
+            facade_albedo=walls,
+        )
         for z in (dsm, taller)
     )
     assert (after <= before * (1 + 1e-5)).all()
@@ -106,8 +112,10 @@ def test_walls_give_back_a_part_of_what_they_hide(year_sky: Sky) -> None:
     free = transpose(year_sky, tilt, azimuth).total @ year_sky.hours
     assert dark < bright < free
     hidden = 0.5 * (1 + np.cos(np.radians(20.0))) * (1 - shading.sky_view[0])
-    walls = (facade_irradiance(year_sky, 0.2) * year_sky.hours).sum()
-    assert bright - dark == pytest.approx(0.3 * hidden * walls)
+    walls = (facade_light(year_sky, 0.3, 0.2) * year_sky.hours).sum()
+    assert bright - dark == pytest.approx(hidden * walls)
+    each = [irradiation_of_cells(ring, tilt, azimuth, year_sky, 0.2, a)[0] for a in (0.0, 0.3)]
+    assert each[1] - each[0] == pytest.approx((bright - dark)[0] / 1000.0, rel=1e-4)
 
 
 def test_far_horizon_hides_beam_and_spares_the_sky(year_sky: Sky) -> None:

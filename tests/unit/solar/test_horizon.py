@@ -89,6 +89,33 @@ def test_wall_to_the_north_by_hand() -> None:
     assert angles[2, 5, 30] == pytest.approx(math.degrees(math.atan2(10, 5)), abs=1e-4)
 
 
+@pytest.mark.parametrize("near", [3, 64])
+def test_an_upright_wall_begins_at_the_side_of_its_cell(
+    monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr("heliopolis.solar.horizon.NEAR_CELLS", near)
+    dsm = np.zeros((60, 60), dtype="float32")
+    dsm[10] = 10.0
+    angles = horizon(dsm, 1.0, 4, upright=True)
+    assert angles[0, 30, 30] == pytest.approx(math.degrees(math.atan2(10, 19.5)), abs=1e-4)
+
+
+@pytest.mark.parametrize("pitch_deg", [10.0, 30.0])
+def test_a_slope_is_no_wall(pitch_deg: float) -> None:
+    slope = math.tan(math.radians(pitch_deg))
+    dsm = np.repeat(slope * 0.5 * np.arange(40.0)[:, None], 40, axis=1).astype("float32")
+    angles = horizon(dsm, 0.5, 4, observers=dsm + 0.15, upright=True)
+    assert angles[2, 5:30].max() <= pitch_deg
+
+
+def test_cells_that_look_do_not_change_what_they_see() -> None:
+    dsm = blocks(8, (150, 170))
+    whole = horizon(dsm, 0.5, 9, 60.0)
+    where = np.random.default_rng(0).random(dsm.shape) < 0.02
+    where[:, :60] = where[:20] = False
+    assert np.allclose(horizon_of_cells(dsm, 0.5, where, 9, 60.0), whole[:, where], atol=1e-4)
+
+
 def test_distance_is_a_limit() -> None:
     dsm = np.zeros((5, 100), dtype="float32")
     dsm[:, 80] = 30.0

@@ -14,6 +14,7 @@ from odc.geo.xr import wrap_xr
 from shapely.geometry import box
 
 from heliopolis.errors import InputError
+from heliopolis.io.cells import read_cells, write_cells
 from heliopolis.io.raster import band_names, geobox_of, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.steps.solar import horizon, solar_yield
@@ -101,6 +102,72 @@ def test_a_building_across_the_edge_is_whole(town: Path, weather_file: Path) -> 
     assert np.allclose(some[columns], every[columns], rtol=2e-3)
     panels = read_layer(town / "y.gpkg", "panels")
     assert len(panels) == every["n_panels"].sum() > 10
+
+
+def test_horizons_do_not_depend_on_the_tiles(town: Path) -> None:
+    """A neighbour's house of another tile is no tree, whatever the class of what hangs over it."""
+    surface = read_raster(town / "s.tif")
+    surface["tree"] = surface["tree"].copy()
+    grid = geobox_of(surface)
+    for east, north, size in ((62, 15, 2), (47, 25, 1)):
+        col = round((X + east - grid.affine.c) / 0.5)
+        row = round((grid.affine.f - Y - north) / 0.5)
+        surface["tree"].values[row - size : row + size, col - size : col + size] = 1.0
+    write_cog(town / "s.tif", surface)
+    shapes = [box(X + 43, Y + 21, X + 53, Y + 29), box(X + 59, Y + 12, X + 65, Y + 18)]
+    houses = gpd.GeoDataFrame({"building_id": ["h", "n"]}, geometry=shapes, crs=CRS)
+    write_layers(town / "b.gpkg", {"buildings": houses})
+    tiles = [
+        {"id": "w", "bounds": [X, Y, X + 50, Y + 50]},
+        {"id": "e", "bounds": [X + 50, Y, X + 100, Y + 50]},
+        {"id": "whole", "bounds": [X, Y, X + 100, Y + 50]},
+    ]
+    (town / "tiles.json").write_text(json.dumps(tiles), encoding="utf-8")
+    found = {}
+    for tile in ("w", "e", "whole"):
+        horizon(
+            tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / f"{tile}.tif",
+            tile=tile, options=OPTIONS, buildings=town / "b.gpkg",
+        )  # fmt: skip
+        cells = read_cells(town / f"{tile}.tif")
+        west, north = round(cells.grid.affine.c * 2), round(cells.grid.affine.f * 2)
+        places = zip(west + cells.cols, north - cells.rows, cells.values.T, strict=True)
+        found[tile] = {(int(x), int(y)): angles for x, y, angles in places}
+    parts = found["w"] | found["e"]
+    assert parts.keys() == found["whole"].keys()
+    assert all(np.array_equal(parts[place], found["whole"][place]) for place in parts)
+
+
+@pytest.mark.parametrize(("tallest_m", "seen"), [(25.0, True), (1.0, False)])
+def test_sight_ends_where_the_tallest_thing_is_low(
+    town: Path, tallest_m: float, seen: bool
+) -> None:
+    (town / "tallest.json").write_text(json.dumps({"tallest_m": tallest_m}), encoding="utf-8")
+    horizon(
+        tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / "h.tif",
+        tile="t", options=OPTIONS, buildings=town / "b.gpkg", tallest=town / "tallest.json",
+    )  # fmt: skip
+    # The tower stands 13 m or more to the south-east: 1 m would reach 5 deg at 11 m.
+    roof = {"x": slice(X + 43.5, X + 46), "y": slice(Y + 24.5, Y + 22)}
+    assert bool((read_raster(town / "h.tif")["horizon_120"].sel(roof) > 20).any()) == seen
+
+
+def test_cells_come_back_to_the_step_they_are_kept_to(tmp_path: Path) -> None:
+    grid = GeoBox.from_bbox((X, Y, X + 3, Y + 2), CRS, resolution=0.5)
+    where = np.zeros(grid.shape, dtype=bool)
+    where[1, 2] = where[3, 4] = True
+    values = np.array([[0.004, 12.346], [90.0, np.nan]])
+    write_cells(
+        tmp_path / "c.tif", ["a", "b"], values, where, grid,
+        step=0.01, unit="degree", tags={"directions": "1"},
+    )  # fmt: skip
+    read = read_cells(tmp_path / "c.tif")
+    assert (read.names, read.tags["directions"], read.grid) == (["a", "b"], "1", grid)
+    assert (read.rows.tolist(), read.cols.tolist()) == ([1, 3], [2, 4])
+    assert read.values == pytest.approx(np.array([[0.0, 12.35], [90.0, np.nan]]), nan_ok=True)
+    again = read_raster(tmp_path / "c.tif")
+    assert float(again["a"][3, 4]) == pytest.approx(12.35)
+    assert np.isnan(float(again["a"][0, 0]))
 
 
 def test_unknown_tile(town: Path) -> None:

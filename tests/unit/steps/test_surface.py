@@ -18,7 +18,7 @@ from heliopolis.errors import ConfigError
 from heliopolis.io.raster import raster_grid, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs.planes import SCHEMA
-from heliopolis.steps.surface import roof_planes, surface_model
+from heliopolis.steps.surface import roof_planes, surface_model, tallest
 
 EPSG = "EPSG:2154"
 WEST, SOUTH, SIDE = 652_000.0, 6_862_000.0, 50.0
@@ -108,6 +108,12 @@ def test_surface_covers_the_tile_exactly(site: Path) -> None:
     assert float(data.dtm_m.median()) == pytest.approx(20, abs=0.05)
     assert float(data.dsm_m.max()) == pytest.approx(26 + 4 * np.tan(np.radians(30)), abs=0.15)
     assert float(data.tree.sum()) == 0
+
+
+def test_the_tallest_thing_of_all_tiles_is_known(site: Path, tmp_path: Path) -> None:
+    tallest(surfaces=[site / "west.tif", site / "east.tif"], tallest=tmp_path / "t.json")
+    told = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["tallest_m"]
+    assert told == pytest.approx(6 + 4 * np.tan(np.radians(30)), abs=0.25)
 
 
 def test_each_building_is_in_one_tile_and_whole(site: Path) -> None:
