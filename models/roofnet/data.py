@@ -191,7 +191,7 @@ def read_simulated(folder: Path, gsd_m: float = 0.3) -> list[Sample]:
             house=layer("house", path).astype("int32"),
             panel=(layer("pv", path) > 127).astype("uint8"),
             nir=layer("nir", path),
-            height_m=layer("height", path).astype("float32") / 10,
+            height_m=(layer("height", path) / 10).astype(np.float32),
         )
         for path in sorted((folder / "image").glob("*.png"))
     ]

@@ -27,8 +27,10 @@ class Field(Protocol):
         """Grid of the whole, in metres."""
 
     def read(self, rows: slice, columns: slice) -> Floats:
-        """(layer, y, x): probability of roof, NaN where there is no image; and, where the net
-        tells, probability of an edge and distance to it [m].
+        """Window (layer, y, x) of the field.
+
+        The layers are the probability of roof, NaN where there is no image, and, where the net
+        tells, the probability of an edge and the distance to it [m].
         """
 
 

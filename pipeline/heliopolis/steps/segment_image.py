@@ -17,9 +17,9 @@ from odc.geo.geobox import GeoBox
 from heliopolis.errors import InputError
 from heliopolis.io.imagery import (
     ImageGrid,
+    as_cog,
     brightness_range,
     colour_indexes,
-    as_cog,
     image_grid,
     new_plain,
     read_colours,

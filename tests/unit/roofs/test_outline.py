@@ -196,7 +196,7 @@ def row_of_houses() -> np.ndarray:
 def test_houses_wall_to_wall_are_parted_along_straight_walls() -> None:
     layers = row_of_houses()
     assert len(outlines(layers[:1], grid(160, 240), 0.5, 10)) == 2
-    made, originals = both(layers, grid(160, 240), 0.5, 10)
+    made, _ = both(layers, grid(160, 240), 0.5, 10)
     assert len(made) == 5
     assert made["regular"].all()
     np.testing.assert_allclose(np.sort(made.area), [60, 60, 60, 60, 100], rtol=0.03)
