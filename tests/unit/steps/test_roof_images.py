@@ -181,9 +181,14 @@ def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, rol
     seen = [*(affinity.translate(h, east, 0) for h in houses[1:]), box(270, 270, 290, 290)]
     grid = GeoBox.from_bbox((0, 0, 300, 300), "EPSG:2154", resolution=0.25)
     mask = rasterize(Geometry(MultiPolygon(seen), "EPSG:2154"), grid).to_numpy()
-    band = wrap_xr(np.where(mask, 0.9, 0.02).astype("float32"), grid)
+    said = {"roof_probability": (0.9, 0.02), "edge_probability": (0.0, 0.0),
+            "edge_distance_m": (4.0, 0.0), "panel_probability": (0.8, 0.0)}  # fmt: skip
+    bands = {
+        name: wrap_xr(np.where(mask, *values).astype("float32"), grid)
+        for name, values in said.items()
+    }
     tags = {"threshold": "0.5", "outline_probability": "0.5"}
-    write_cog(tmp_path / "t.tif", {"roof_probability": band}, tags=tags)
+    write_cog(tmp_path / "t.tif", bands, tags=tags)
     known = gpd.GeoDataFrame(
         {"building_id": [str(i) for i in range(len(houses))]}, geometry=houses, crs="EPSG:2154"
     )
@@ -203,7 +208,9 @@ def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, rol
     assert read_layer(made, "agreement")["role"].tolist() == [role]
     assert len(read_layer(made, "image_shifts")) == 4
     if role == "adds":
+        assert table["existing_pv"].sum() == 49
         assert table["change"].value_counts().to_dict() == {"none": 48, "gone": 1, "new": 1}
     else:
         assert table["change"].isna().all()
+        assert table["existing_pv"].isna().all()
         assert set(table["building_id"]) == set(known["building_id"])
