@@ -158,6 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line of the training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the aerial sets")
+    parser.add_argument("--cities", nargs="+", choices=list(data.TRAIN), default=list(data.TRAIN))
     parser.add_argument("--simulated", type=Path, help="folder of simulated pictures")
     parser.add_argument("--start", type=Path, help="weights (.safetensors) to begin from")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
@@ -169,7 +170,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     np.random.seed(given.seed)  # noqa: NPY002
     torch.set_num_threads(given.threads)
-    samples = data.read_samples(data.TRAIN, given.data)
+    readers = {city: data.TRAIN[city] for city in given.cities}
+    samples = data.read_samples(readers, given.data)
     if given.simulated:
         samples += data.read_simulated(given.simulated)
     plan = Plan(given.minutes, given.seed, peak_rate=given.peak_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,47 @@ def score_roof_objects(data_dir: Path) -> dict[str, Any]:
         role: object_scores(net.predict_image, data.read_samples(readers, root), rules)
         for role, readers in (("validation", data.VALIDATION), ("test", data.TEST))
     }
+
+
+#: Windows (rows, columns) of the orthophoto of Eugene, and its pixel size [m].
+_EUGENE = {"stadium": ((1050, 1900), (1410, 2150)), "forest": ((2925, 3410), (1075, 1605))}
+_EUGENE_GSD_M = 0.305
+
+
+def score_likeness(data_dir: Path) -> dict[str, Any]:
+    """How unlike the training images the test cities, a stadium and a forest are.
+
+    Returns
+    -------
+    dict
+        The limit of the warning, and for each place the mean distance and the share of the image
+        beyond the limit.
+    """
+    from roofnet import data
+    from roofnet.predict import Predictor, window_of
+
+    net = Predictor()
+    root = data_dir / "aerial"
+    pictures: dict[str, list[Floats]] = {}
+    for sample in data.read_samples(data.TEST, root):
+        pictures.setdefault(sample.city, []).append(data.to_working(sample))
+    with Image.open(root / "autzen_eugene" / "autzen.jpg") as opened:
+        ortho = np.asarray(opened)
+    for name, (rows, columns) in _EUGENE.items():
+        image = np.ascontiguousarray(ortho[slice(*rows), slice(*columns)])
+        blank = np.zeros(image.shape[:2], "uint8")
+        pictures[name] = [data.to_working(data.Sample(name, image, blank, _EUGENE_GSD_M))]
+    told: dict[str, Any] = {"limit": net.weights.unlike_limit}
+    for name, images in pictures.items():
+        far, beyond = [], []
+        for image in images:
+            seen = net.seen()
+            height, width = image.shape[:2]
+            net.predict(partial(window_of, image), (0, height), (0, width), seen=seen)
+            far.append(seen.mean_unlike())
+            beyond.append(seen.unlike_share(net.weights.unlike_limit))
+        told[name] = {
+            "distance": round(float(np.mean(far)), 3),
+            "share_beyond": round(float(np.nanmean(beyond)), 3),
+        }
+    return told

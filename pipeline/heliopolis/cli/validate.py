@@ -34,7 +34,10 @@ CASES: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "next-day-pairs": (("next_day_pairs", "score_next_day_pairs", False),),
     "planes": (("planes", "score_zurich", False), ("planes", "score_delft", False)),
     "plane-sources": (("planes", "score_zurich_sources", False),),
-    "roof-net": (("roof_objects", "score_roof_objects", False),),
+    "roof-net": (
+        ("roof_objects", "score_roof_objects", False),
+        ("roof_objects", "score_likeness", False),
+    ),
     "horizon": (("horizons", "score_horizon", False),),
     "irradiation": (("irradiation", "score_irradiation", False),),
     "yield": (
