@@ -26,6 +26,7 @@ from heliopolis.errors import ConfigError, HeliopolisError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 def _listed(value: Any) -> Any:
@@ -407,6 +408,20 @@ class Solar(Section):
     co2_method: Literal["average", "marginal", "residual"] = Field(
         "average", description="Which carbon intensity of the grid is replaced"
     )
+    assumptions: str | None = Field(
+        None,
+        description="CSV with your own prices, tariffs and carbon, with years and sources; rows as "
+        "in heliopolis/solar/assumptions.csv, in place of those of the same quantity and country",
+    )
+    load_classes: str | None = Field(
+        None,
+        description="CSV with building_id and load_class: none, light or heavy, the load that the "
+        "roof may still take; guessed from its form where left out",
+    )
+    use_weights: dict[Literal["energy", "cooling", "greening", "cost"], NotNegative] = Field(
+        default_factory=lambda: {"energy": 1.0, "cooling": 1.0, "greening": 1.0, "cost": 1.0},
+        description="Weights of the criteria of the best use of a roof; those left out count 1",
+    )
 
 
 class Report(Section):
@@ -654,6 +669,8 @@ def _resolved(config: Config, base: Path) -> Config:
             "terrain",
             "local_climate_zones",
             "roads",
+            "assumptions",
+            "load_classes",
         } and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):

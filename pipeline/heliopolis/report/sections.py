@@ -218,10 +218,9 @@ def _roof_plots(content: Content, table: gpd.GeoDataFrame) -> Iterator[Picture]:
         caption = say(
             "plot_costs",
             language,
-            country=bands[0].country,
             year=bands[0].year,
             source=bands[0].source,
-            life=bands[0].lifetime_years,
+            life=content.costs["lifetime_years"],
         )
         yield Picture(caption, cost_plot(content.costs["table"], language))
 

@@ -42,6 +42,9 @@ _PANEL_COLUMNS = [
     "building_id",
     "order",
     "orientation",
+    "tilt_deg",
+    "azimuth_deg",
+    "power_w",
     "energy_kwh_year",
     "geometry",
 ]
@@ -141,15 +144,17 @@ def roof_yield(
     figures = _figures(stand, mounts, cells, sky, latitude, system)
     counts = np.array([len(layout.modules) for layout in layouts], dtype=float)
     _fill(out, rows, counts, figures, sky, system)
-    panels = _panels(out, rows, mounts, layouts, cells, sky, latitude)
+    panels = _panels(out, rows, mounts, layouts, cells, sky, latitude, system.module_power_w)
     return out, panels
 
 
 def _usable_parts(planes: gpd.GeoDataFrame, usable: gpd.GeoDataFrame) -> list[BaseGeometry]:
-    """Usable polygon of each plane; empty where it has none."""
+    """Usable polygon of each plane, cut by the plane; empty where it has none."""
     by_plane = usable[["plane_id", usable.geometry.name]].dissolve("plane_id").geometry
-    empty = shapely.Polygon()
-    return [by_plane.get(plane_id, empty) or empty for plane_id in planes["plane_id"]]
+    parts = by_plane.reindex(planes["plane_id"]).to_numpy()
+    parts = np.where(shapely.is_missing(parts), shapely.Polygon(), parts)
+    cut = shapely.intersection(shapely.make_valid(parts), planes.geometry.to_numpy())
+    return [shapely.Polygon() if one is None else one for one in cut]
 
 
 def _cells_of(shapes: list[BaseGeometry], cells: CellHorizons) -> tuple[FloatArray, FloatArray]:
@@ -291,6 +296,7 @@ def _panels(
     cells: CellHorizons,
     sky: Sky,
     latitude: float,
+    power_w: float,
 ) -> gpd.GeoDataFrame:
     """Panels of all planes, those with the most light first."""
     owner = np.repeat(np.arange(len(rows)), [len(layout.modules) for layout in layouts])
@@ -312,6 +318,9 @@ def _panels(
             "plane_id": of_plane["plane_id"].to_numpy(),
             "building_id": of_plane["building_id"].to_numpy(),
             "orientation": [layouts[i].orientation for i in owner],
+            "tilt_deg": [how.tilt_deg for how in hows],
+            "azimuth_deg": [how.azimuth_deg for how in hows],
+            "power_w": power_w,
             "light": light,
             "geometry": shapes,
         }

@@ -31,10 +31,6 @@ _GRADES = ("BASE", "MEDIUM", "HIGH")
 MIN_COVERED = 0.5
 #: A roof is flat, for the rule of the best use, up to this tilt [deg].
 FLAT_DEG = 10.0
-#: Share of the area's good specific yield (its 90th percentile) from which panels come first.
-GOOD_YIELD = 0.7
-#: Smallest system that is worth a look [kWp].
-MIN_CAPACITY_KWP = 1.0
 #: Peers have a footprint within this factor, and there are at least so many of them.
 PEER_FACTOR, MIN_PEERS = 1.5, 5
 
@@ -181,42 +177,6 @@ def zone_of_buildings(buildings: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> p
     first = pairs.drop_duplicates("row")
     found.iloc[first["row"].to_numpy()] = first["zone"].to_numpy()
     return found
-
-
-def best_use(table: pd.DataFrame, *, heat_known: bool) -> pd.Series:
-    """First use to look at for each roof, by a declared rule.
-
-    Panels come first where at least 1 kWp fits and the specific yield reaches 70 % of the good
-    yield of the area (its 90th percentile). A roof is flat where at least half of its planes'
-    area is tilted by 10 degrees or less, and hot where the building lies in a hot zone.
-
-    ======  =====  ===  ====================================
-    panels  flat   hot  use
-    ======  =====  ===  ====================================
-    yes     yes    yes  ``pv_and_green``
-    yes     else        ``pv``
-    no      yes    yes  ``green_roof``
-    no      no     yes  ``cool_roof``
-    no             no   ``none``
-    ======  =====  ===  ====================================
-
-    NULL where the roof has no plane, or where panels do not come first and the heat is unknown.
-    """
-    good = table["specific_yield_kwh_kwp"].quantile(0.9)
-    panels = (table["capacity_kwp"] >= MIN_CAPACITY_KWP) & (
-        table["specific_yield_kwh_kwp"] >= GOOD_YIELD * good
-    )
-    flat = table["flat_share"] >= 0.5
-    hot = table["zone_id"].notna()
-    choices = np.select(
-        [panels & flat & hot, panels, flat & hot, hot],
-        ["pv_and_green", "pv", "green_roof", "cool_roof"],
-        default="none",
-    )
-    made = pd.Series(choices, index=table.index, dtype="object")
-    unknown = table["flat_share"].isna() | table["capacity_kwp"].isna()
-    heat_of = table["lst_mean_c"].notna() | hot if heat_known else pd.Series(False, table.index)
-    return made.mask(unknown | (~panels & ~heat_of), None)
 
 
 def peer_percentile(footprint_m2: pd.Series, energy_kwh: pd.Series) -> pd.Series:

@@ -14,7 +14,6 @@ from odc.geo.xr import wrap_xr
 from heliopolis.errors import InputError
 from heliopolis.steps.building_table import (
     aggregate_planes,
-    best_use,
     check_energy,
     heat_of_buildings,
     panel_ranks,
@@ -119,27 +118,6 @@ def test_zone_is_that_of_the_largest_overlap():
     assert found.tolist()[:2] == ["z2", "z1"]
     assert found.iloc[2:].isna().all()
     assert zone_of_buildings(buildings, zones.iloc[:0]).isna().all()
-
-
-def uses(**columns):
-    base = {
-        "specific_yield_kwh_kwp": [1000.0, 1000.0, 500.0, 500.0, 500.0, np.nan],
-        "capacity_kwp": [9.0, 9.0, 9.0, 9.0, 9.0, np.nan],
-        "flat_share": [1.0, 0.0, 1.0, 0.0, 0.0, np.nan],
-        "zone_id": ["z", "z", "z", "z", None, "z"],
-        "lst_mean_c": [40.0] * 6,
-    }
-    return pd.DataFrame({**base, **columns})
-
-
-def test_best_use_follows_the_declared_rule():
-    expected = ["pv_and_green", "pv", "green_roof", "cool_roof", "none", None]
-    assert best_use(uses(), heat_known=True).tolist() == expected
-
-
-def test_best_use_is_unknown_where_heat_decides_and_is_not_known():
-    table = uses(zone_id=[None] * 6, lst_mean_c=[np.nan] * 6)
-    assert best_use(table, heat_known=False).tolist() == ["pv", "pv", None, None, None, None]
 
 
 def test_peers_are_of_similar_size():
