@@ -23,7 +23,8 @@ from heliopolis.solar.irradiance import (
 from heliopolis.solar.irradiance_map import sun_patches
 from heliopolis.solar.layout import Layout, Mount, mount, place_modules, row_shading
 from heliopolis.solar.sky import Sky, tree_transmissivity
-from heliopolis.solar.yield_ import LOSSES_PERCENT, Mounting, p90, pv_yield, yearly_sigma
+from heliopolis.solar.uncertainty import quantile
+from heliopolis.solar.yield_ import LOSSES_PERCENT, Mounting, pv_yield, yearly_sigma
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -151,9 +152,8 @@ def roof_yield(
 def _usable_parts(planes: gpd.GeoDataFrame, usable: gpd.GeoDataFrame) -> list[BaseGeometry]:
     """Usable polygon of each plane, cut by the plane; empty where it has none."""
     by_plane = usable[["plane_id", usable.geometry.name]].dissolve("plane_id").geometry
-    parts = by_plane.reindex(planes["plane_id"]).to_numpy()
-    parts = np.where(shapely.is_missing(parts), shapely.Polygon(), parts)
-    cut = shapely.intersection(shapely.make_valid(parts), planes.geometry.to_numpy())
+    parts = shapely.make_valid(by_plane.reindex(planes["plane_id"]).to_numpy())
+    cut = shapely.intersection(parts, planes.geometry.to_numpy())
     return [shapely.Polygon() if one is None else one for one in cut]
 
 
@@ -276,7 +276,8 @@ def _fill(
         "sky_view": figures["view"],
         **{name: months[:, m] for m, name in enumerate(_MONTHS)},
         "energy_kwh_year_p50": p50,
-        "energy_kwh_year_p90": p90(p50, system.model_sigma, yearly, geometry),
+        "energy_kwh_year_p90": quantile(p50, 0.1, system.model_sigma, yearly, geometry),
+        "energy_kwh_year_p10": quantile(p50, 0.9, system.model_sigma, yearly, geometry),
         "n_panels": counts,
         "capacity_kwp": capacity,
         "specific_yield_kwh_kwp": np.where(empty, np.nan, figures["year"]),

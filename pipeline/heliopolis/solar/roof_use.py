@@ -34,11 +34,6 @@ FLAT_SHARE = 0.5
 HALL_M2, HALL_HEIGHT_M = 1000.0, 12.0
 #: Share of the area's good specific yield at which panels begin to be worth something.
 POOR_SUN = 0.5
-#: Smallest system that is worth a look [kWp].
-MIN_CAPACITY_KWP = 1.0
-#: Surface temperature above the reference at which a roof outside all zones is as hot as one
-#: within [K].
-HOT_K = 6.0
 #: Score from which a use is proposed, and lead over the next from which it is called clear.
 LEAST_SCORE, CLEAR_LEAD = 0.1, 0.15
 #: Weights where none are given.
@@ -64,8 +59,11 @@ def roof_uses() -> tuple[Use, ...]:
     text = files("heliopolis.solar").joinpath("roof_uses.csv").read_text(encoding="utf-8")
     return tuple(
         Use(
-            row["use"],
-            *(float(row[name]) for name in ("energy", "cooling", "greening", "cost")),
+            name=row["use"],
+            energy=float(row["energy"]),
+            cooling=float(row["cooling"]),
+            greening=float(row["greening"]),
+            cost=float(row["cost"]),
             least_load_kg_m2=float(row["least_load_kg_m2"]),
             needs_flat=row["needs_flat"] == "yes",
         )
@@ -96,7 +94,8 @@ def load_class(
     hall = flat & (footprint_m2 >= HALL_M2) & ~(height_m > HALL_HEIGHT_M)
     guess = np.where(flat & ~hall, "heavy", "light").astype(object)
     guess[np.isnan(flat_share)] = None
-    grade = np.where(np.isnan(flat_share), None, "guess")
+    grade = np.full(guess.shape, "guess", dtype=object)
+    grade[np.isnan(flat_share)] = None
     made = pd.DataFrame({"load_class": guess, "load_grade": grade}, dtype=object)
     if known is not None:
         given = known.reset_index(drop=True).isin(LOAD_KG_M2)
@@ -105,26 +104,26 @@ def load_class(
     return made
 
 
-def criteria(table: pd.DataFrame) -> pd.DataFrame:
-    """What the scores rest on, 0 to 1: ``sun`` and ``heat``; NaN where not known.
+def sun_score(best_kwh_kwp: pd.Series, capacity_kwp: pd.Series) -> pd.Series:
+    """How good the sun is on the best plane of each roof, 0 to 1; shade is in the yield.
 
     Parameters
     ----------
-    table
-        ``specific_yield_kwh_kwp, capacity_kwp, zone_id, anomaly_c``. Shade is in the yield.
+    best_kwh_kwp
+        Specific yield of the roof's best plane on which at least a small system fits
+        [kWh/kWp/year]; NaN where there is none.
+    capacity_kwp
+        Of the whole roof [kWp]; NaN where the roof has no plane.
 
     Returns
     -------
-    DataFrame
-        ``sun``: 0 at half of the area's good specific yield (its 90th percentile), 1 at all of
-        it; 0 where less than 1 kWp fits. ``heat``: 1 in a hot zone, else the anomaly over 6 K.
+    Series
+        0 at half of the area's good yield (the 90th percentile) or without such a plane, 1 at
+        all of it; NaN where the roof has no plane.
     """
-    yields = table["specific_yield_kwh_kwp"].astype("float64")
-    capacity = table["capacity_kwp"].astype("float64")
-    share = (yields / yields.quantile(0.9) - POOR_SUN) / (1.0 - POOR_SUN)
-    sun = share.clip(0.0, 1.0).where(capacity >= MIN_CAPACITY_KWP, 0.0).where(capacity.notna())
-    heat = (table["anomaly_c"].astype("float64") / HOT_K).clip(0.0, 1.0)
-    return pd.DataFrame({"sun": sun, "heat": heat.mask(table["zone_id"].notna(), 1.0)})
+    best = best_kwh_kwp.astype("float64")
+    share = (best / best.quantile(0.9) - POOR_SUN) / (1.0 - POOR_SUN)
+    return share.clip(0.0, 1.0).fillna(0.0).where(capacity_kwp.notna())
 
 
 def best_use(table: pd.DataFrame, weights: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -133,7 +132,7 @@ def best_use(table: pd.DataFrame, weights: Mapping[str, float] | None = None) ->
     Parameters
     ----------
     table
-        As for `criteria`, with ``flat_share`` and ``load_class``.
+        ``sun_score, heat_score`` (0 to 1, NaN where not known), ``flat_share, load_class``.
     weights
         Of `WEIGHTS`; what is left out counts 1.
 
@@ -145,25 +144,24 @@ def best_use(table: pd.DataFrame, weights: Mapping[str, float] | None = None) ->
         score, with grade ``heat_unknown``; None where the roof has no plane.
     """
     weight = {**WEIGHTS, **(weights or {})}
-    found = criteria(table)
-    heat = found["heat"].fillna(0.0)
+    sun, heat = (table[name].astype("float64") for name in ("sun_score", "heat_score"))
     flat = table["flat_share"] >= FLAT_SHARE
     spare = table["load_class"].map(LOAD_KG_M2).astype("float64")
     made = pd.DataFrame(index=table.index)
     for use in roof_uses():
         score = (
-            weight["energy"] * use.energy * found["sun"]
-            + weight["cooling"] * use.cooling * heat
+            weight["energy"] * use.energy * sun
+            + weight["cooling"] * use.cooling * heat.fillna(0.0)
             + weight["greening"] * use.greening
             - weight["cost"] * use.cost
         )
         fits = (spare >= use.least_load_kg_m2) & (flat | (not use.needs_flat))
         if use.energy > 0:
-            fits &= found["sun"] > 0
+            fits &= sun > 0
         if use.cooling > 0:
-            fits &= found["heat"].notna()
+            fits &= heat.notna()
         made[f"score_{use.name}"] = score.where(fits)
-    return made.join(_chosen(made, found["heat"].isna(), table["flat_share"].isna()))
+    return made.join(_chosen(made, heat.isna(), table["flat_share"].isna()))
 
 
 def _chosen(scores: pd.DataFrame, heatless: pd.Series, planeless: pd.Series) -> pd.DataFrame:
@@ -171,7 +169,9 @@ def _chosen(scores: pd.DataFrame, heatless: pd.Series, planeless: pd.Series) -> 
     none = pd.DataFrame({"score_none": LEAST_SCORE}, index=scores.index)
     values = pd.concat([none, scores], axis=1)
     filled = values.fillna(-np.inf)
-    best = filled.idxmax(axis=1).str.removeprefix("score_").astype(object)
+    names = [str(name).removeprefix("score_") for name in filled.columns]
+    highest = np.array(names, dtype=object)[filled.to_numpy().argmax(axis=1)]
+    best = pd.Series(highest, scores.index, dtype=object)
     ordered = np.sort(filled.to_numpy(), axis=1)
     lead = ordered[:, -1] - ordered[:, -2]
     grade = pd.Series(np.where(lead >= CLEAR_LEAD, "clear", "close"), scores.index, dtype=object)

@@ -20,7 +20,7 @@ from heliopolis.solar.economics import (
     floor_area,
     money_basis,
 )
-from heliopolis.solar.roof_use import LOAD_KG_M2, best_use, load_class
+from heliopolis.solar.roof_use import LOAD_KG_M2, best_use, load_class, sun_score
 
 _MONTHS = [f"energy_kwh_month_{month:02d}" for month in range(1, 13)]
 
@@ -91,19 +91,29 @@ def with_carbon(table: gpd.GeoDataFrame, held: Assumptions, solar: Solar) -> gpd
     return made
 
 
-def with_use(table: gpd.GeoDataFrame, solar: Solar, *, heat_known: bool) -> gpd.GeoDataFrame:
-    """Buildings with the load their roof may take, the score of each use, and the best use."""
+def with_use(table: gpd.GeoDataFrame, solar: Solar) -> gpd.GeoDataFrame:
+    """Buildings with the load their roof may take, the score of each use, and the best use.
+
+    Parameters
+    ----------
+    table
+        Layer ``buildings`` with ``flat_share, best_kwh_kwp, heat_score``.
+    solar
+        Weights of the criteria, and the user's load classes.
+    """
     made = table.copy()
-    if "anomaly_c" not in made.columns:
-        made["anomaly_c"] = np.nan
+    if "best_kwh_kwp" not in made.columns:
+        made["best_kwh_kwp"] = np.nan
     loads = load_class(
-        *(_numbers(made, name) for name in ("flat_share", "footprint_m2", "height_m")),
+        _numbers(made, "flat_share"),
+        _numbers(made, "footprint_m2"),
+        _numbers(made, "height_m"),
         known=_given_loads(made, solar),
     )
     for name in loads.columns:
         made[name] = loads[name].to_numpy()
-    basis = made if heat_known else made.assign(zone_id=None, anomaly_c=np.nan)
-    uses = best_use(basis, dict(solar.use_weights))
+    made["sun_score"] = sun_score(made["best_kwh_kwp"], made["capacity_kwp"])
+    uses = best_use(made, {str(name): weight for name, weight in solar.use_weights.items()})
     for name in uses.columns:
         made[name] = uses[name].to_numpy()
     return made

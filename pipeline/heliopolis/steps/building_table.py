@@ -24,6 +24,7 @@ SUMMED = (
     "capacity_kwp",
     "energy_kwh_year_p50",
     "energy_kwh_year_p90",
+    "energy_kwh_year_p10",
     *(f"energy_kwh_month_{month:02d}" for month in range(1, 13)),
 )
 _GRADES = ("BASE", "MEDIUM", "HIGH")
@@ -31,6 +32,10 @@ _GRADES = ("BASE", "MEDIUM", "HIGH")
 MIN_COVERED = 0.5
 #: A roof is flat, for the rule of the best use, up to this tilt [deg].
 FLAT_DEG = 10.0
+#: Smallest system that is worth a look [kWp].
+MIN_CAPACITY_KWP = 1.0
+#: Gi* of a cell that counts as hot as a zone where the area has none: one in 30,000 by chance.
+UNZONED_Z = 4.0
 #: Peers have a footprint within this factor, and there are at least so many of them.
 PEER_FACTOR, MIN_PEERS = 1.5, 5
 
@@ -75,6 +80,9 @@ def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
     if {"energy_kwh_year_p50", "capacity_kwp"} <= set(made.columns):
         capacity = made["capacity_kwp"].where(made["capacity_kwp"] > 0)
         made["specific_yield_kwh_kwp"] = made["energy_kwh_year_p50"] / capacity
+        fits = planes["capacity_kwp"] >= MIN_CAPACITY_KWP
+        yields = (planes["energy_kwh_year_p50"] / planes["capacity_kwp"]).where(fits)
+        made["best_kwh_kwp"] = yields.groupby(planes["building_id"]).max()
     return made
 
 
@@ -177,6 +185,30 @@ def zone_of_buildings(buildings: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> p
     first = pairs.drop_duplicates("row")
     found.iloc[first["row"].to_numpy()] = first["zone"].to_numpy()
     return found
+
+
+def heat_score(buildings: gpd.GeoDataFrame, cells: gpd.GeoDataFrame) -> pd.Series:
+    """How hot the surroundings of each building are, 0 to 1: 1 in a hot zone.
+
+    Elsewhere Gi* of the cell that it stands in, over the least Gi* of a cell with a zone (or 4
+    where no cell has one); NaN where it stands in no cell.
+
+    Parameters
+    ----------
+    buildings
+        ``zone_id`` and footprints.
+    cells
+        Layer ``heat_cells`` in the same CRS: ``gi_z, zone_id``.
+    """
+    score = pd.Series(np.nan, index=buildings.index)
+    if len(cells) and len(buildings):
+        level = cells.loc[cells["zone_id"].notna(), "gi_z"].min()
+        level = level if level > 0 else UNZONED_Z
+        points = buildings.geometry.representative_point().to_numpy()
+        row, cell = shapely.STRtree(cells.geometry.to_numpy()).query(points, predicate="within")
+        z = cells["gi_z"].to_numpy(dtype="float64")[cell]
+        score.iloc[row] = np.clip(z / level, 0.0, 1.0)
+    return score.mask(buildings["zone_id"].notna(), 1.0)
 
 
 def peer_percentile(footprint_m2: pd.Series, energy_kwh: pd.Series) -> pd.Series:

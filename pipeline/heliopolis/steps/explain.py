@@ -13,8 +13,8 @@ import pandas as pd
 from heliopolis.errors import ConfigError, InputError
 from heliopolis.io.vector import read_layer
 from heliopolis.report.words import number
-from heliopolis.solar.roof_use import MIN_CAPACITY_KWP, POOR_SUN
-from heliopolis.steps.building_table import FLAT_DEG, MIN_COVERED, PEER_FACTOR
+from heliopolis.solar.roof_use import POOR_SUN
+from heliopolis.steps.building_table import FLAT_DEG, MIN_CAPACITY_KWP, MIN_COVERED, PEER_FACTOR
 from heliopolis.variables import layer_fields
 
 _DIGITS = {"kWh/year": 0, "kWh/month": 0, "kWh/kWp/year": 0, "kWh/m2/year": 0, "m2": 1, "1": 3}

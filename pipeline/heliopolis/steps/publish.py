@@ -33,6 +33,7 @@ from heliopolis.steps.building_table import (
     aggregate_planes,
     check_energy,
     heat_of_buildings,
+    heat_score,
     panel_ranks,
     peer_percentile,
     zone_of_buildings,
@@ -93,12 +94,12 @@ def rooftop_pv(
     held, latitude = read_table(solar), _latitude(area, options)
     table = with_money(table, held, solar.country, latitude)
     table = with_carbon(table, held, solar)
-    table = with_use(table, solar, heat_known=lst is not None)
+    table = with_use(table, solar)
     panels = with_arrays(panels, table, held, solar.country, latitude)
     table["peer_percentile"] = peer_percentile(table["footprint_m2"], table["energy_kwh_year_p50"])
     table["elevation_year"] = (options.get("elevation") or {}).get("year")
     check_energy(table, planes)
-    extra = ["flat_share", "tilt_deg"]
+    extra = ["flat_share", "tilt_deg", "best_kwh_kwp"]
     write_geopackage(
         rooftop_pv,
         {
@@ -162,10 +163,12 @@ def _with_heat(
         table = table.join(heat_of_buildings(shapes, heat))
     else:
         table["lst_mean_c"] = np.nan
-    table["zone_id"] = None
+    table["zone_id"], table["heat_score"] = None, np.nan
     if hot_zones is not None:
         zones = read_layer(hot_zones, "hot_zones", crs=table.crs.to_wkt())
+        cells = read_layer(hot_zones, "heat_cells", crs=table.crs.to_wkt())
         table["zone_id"] = zone_of_buildings(table, zones)
+        table["heat_score"] = heat_score(table, cells)
     return table
 
 

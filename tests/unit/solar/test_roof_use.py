@@ -6,16 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heliopolis.solar.roof_use import LEAST_SCORE, best_use, criteria, load_class, roof_uses
+from heliopolis.solar.roof_use import LEAST_SCORE, best_use, load_class, roof_uses, sun_score
 
 
 def roofs(**columns):
     base = {
-        "specific_yield_kwh_kwp": [1000.0, 1000.0, 500.0, 500.0, 500.0, np.nan],
-        "capacity_kwp": [9.0, 9.0, 9.0, 9.0, 9.0, np.nan],
+        "sun_score": [1.0, 1.0, 0.0, 0.0, 0.0, np.nan],
+        "heat_score": [1.0, 1.0, 1.0, 1.0, 0.0, 1.0],
         "flat_share": [1.0, 0.0, 1.0, 0.0, 0.0, np.nan],
-        "zone_id": ["z", "z", "z", "z", None, "z"],
-        "anomaly_c": [4.0, 4.0, 4.0, 4.0, 0.0, 4.0],
         "load_class": ["heavy", "light", "heavy", "light", "light", None],
     }
     return pd.DataFrame({**base, **columns})
@@ -39,14 +37,15 @@ def test_a_roof_that_carries_little_gets_no_green():
     assert set(bare["best_use"][:4]) == {"cool_roof"}
 
 
-def test_heat_outside_zones_counts_by_degrees():
-    heat = criteria(roofs(zone_id=[None] * 6, anomaly_c=[-2.0, 0.0, 3.0, 6.0, 9.0, np.nan]))["heat"]
-    assert heat.tolist()[:5] == [0.0, 0.0, 0.5, 1.0, 1.0]
-    assert np.isnan(heat.iloc[5])
+def test_sun_is_that_of_the_best_plane_against_the_area():
+    best = pd.Series([1000.0, 1000.0, 750.0, 400.0, np.nan, np.nan])
+    capacity = pd.Series([9.0, 9.0, 9.0, 9.0, 0.4, np.nan])
+    assert sun_score(best, capacity).tolist()[:5] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert np.isnan(sun_score(best, capacity).iloc[5])
 
 
 def test_without_heat_only_panels_are_judged():
-    found = best_use(roofs(zone_id=[None] * 6, anomaly_c=[np.nan] * 6))
+    found = best_use(roofs(heat_score=[np.nan] * 6))
     assert found["best_use"].tolist() == ["pv", "pv", None, None, None, None]
     assert found["use_grade"].tolist()[:2] == ["heat_unknown"] * 2
     assert found["score_cool_roof"].isna().all()
@@ -60,7 +59,7 @@ def test_weights_decide():
 
 
 def test_shade_takes_panels_away():
-    sunny = best_use(roofs(specific_yield_kwh_kwp=[1000.0] * 5 + [np.nan]))
+    sunny = best_use(roofs(sun_score=[1.0] * 5 + [np.nan]))
     assert sunny["best_use"].iloc[4] == "pv"
     assert best_use(roofs())["best_use"].iloc[4] == "none"
 
