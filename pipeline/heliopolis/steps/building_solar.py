@@ -21,8 +21,7 @@ from heliopolis.solar.economics import (
     money_basis,
 )
 from heliopolis.solar.roof_use import LOAD_KG_M2, best_use, load_class, sun_score
-
-_MONTHS = [f"energy_kwh_month_{month:02d}" for month in range(1, 13)]
+from heliopolis.steps.building_table import MONTHS
 
 
 def read_table(solar: Solar) -> Assumptions:
@@ -66,7 +65,7 @@ def with_money(
 def _systems(table: pd.DataFrame, held: Assumptions) -> Systems:
     return Systems(
         _numbers(table, "capacity_kwp"),
-        np.column_stack([_numbers(table, name) for name in _MONTHS]),
+        np.column_stack([_numbers(table, name) for name in MONTHS]),
         floor_area(_numbers(table, "footprint_m2"), _numbers(table, "height_m"), held),
     )
 

@@ -17,6 +17,7 @@ from exactextract.raster import NumPyRasterSource
 
 from heliopolis.errors import InputError
 
+MONTHS = tuple(f"energy_kwh_month_{month:02d}" for month in range(1, 13))
 #: Fields that add up from planes to buildings.
 SUMMED = (
     "usable_m2",
@@ -25,7 +26,7 @@ SUMMED = (
     "energy_kwh_year_p50",
     "energy_kwh_year_p90",
     "energy_kwh_year_p10",
-    *(f"energy_kwh_month_{month:02d}" for month in range(1, 13)),
+    *MONTHS,
 )
 _GRADES = ("BASE", "MEDIUM", "HIGH")
 #: Below this share of valid cells under a footprint the heat of the building is unknown.
@@ -246,13 +247,13 @@ def panel_ranks(panels: pd.DataFrame) -> pd.Series:
 
 
 def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float = 1e-3) -> None:
-    """Energy is neither lost nor made between planes and buildings.
+    """Energy is neither lost nor made between months, planes and buildings.
 
     Raises
     ------
     InputError
-        Where a plane belongs to no building, a plane stands twice, or the sums differ by more
-        than ``tolerance``.
+        Where a plane belongs to no building, a plane stands twice, or the sums over buildings
+        or months differ by more than ``tolerance``.
     """
     twice = planes["plane_id"][planes["plane_id"].duplicated()]
     if len(twice):
@@ -272,10 +273,20 @@ def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float
     name = "energy_kwh_year_p50"
     if name not in planes.columns:
         return
-    ours, theirs = float(buildings[name].sum()), float(planes[name].sum())
-    if abs(ours - theirs) > tolerance * max(abs(theirs), 1.0):
+    _agree(buildings[name], "buildings", planes[name], "planes", tolerance)
+    if set(MONTHS) <= set(planes.columns):
+        whole = planes[planes[list(MONTHS)].notna().all(axis=1)]
+        _agree(whole[list(MONTHS)].stack(), "months", whole[name], "years", tolerance)
+
+
+def _agree(
+    ours: pd.Series, our_name: str, theirs: pd.Series, their_name: str, tolerance: float
+) -> None:
+    """Refuse two sums of energy that differ."""
+    left, right = float(ours.astype("float64").sum()), float(theirs.astype("float64").sum())
+    if abs(left - right) > tolerance * max(abs(right), 1.0):
         raise InputError(
-            f"the buildings sum up to {ours:.0f} kWh a year, their planes to {theirs:.0f}",
+            f"the {our_name} sum up to {left:.0f} kWh, their {their_name} to {right:.0f}",
             where="rooftop_pv",
             remedy="Please report this with the configuration",
         )

@@ -171,6 +171,10 @@ def test_energy_books_are_closed():
     check_energy(buildings, table)
     with pytest.raises(InputError, match="sum up"):
         check_energy(buildings.assign(energy_kwh_year_p50=1.0), table)
+    months = {f"energy_kwh_month_{m:02d}": table["energy_kwh_year_p50"] / 12 for m in range(1, 13)}
+    check_energy(buildings, table.assign(**months))
+    with pytest.raises(InputError, match="months sum up"):
+        check_energy(buildings, table.assign(**{**months, "energy_kwh_month_07": 0.0}))
     with pytest.raises(InputError, match="more than one tile"):
         check_energy(buildings, pd.concat([table, table]))
     with pytest.raises(InputError, match="belong to no building"):
