@@ -371,6 +371,15 @@ class Weather(Section):
     )
 
 
+class UseWeights(Section):
+    """Weights of the criteria of the best use of a roof."""
+
+    energy: NotNegative = Field(1.0, description="Electricity of panels")
+    cooling: NotNegative = Field(1.0, description="Cooling, where it is hot")
+    greening: NotNegative = Field(1.0, description="Green for rain water and wildlife")
+    cost: NotNegative = Field(1.0, description="Cost and upkeep, which count against")
+
+
 class Solar(Section):
     """Sun and panels."""
 
@@ -418,10 +427,7 @@ class Solar(Section):
         description="CSV with building_id and load_class: none, light or heavy, the load that the "
         "roof may still take; guessed from its form where left out",
     )
-    use_weights: dict[Literal["energy", "cooling", "greening", "cost"], NotNegative] = Field(
-        default_factory=lambda: {"energy": 1.0, "cooling": 1.0, "greening": 1.0, "cost": 1.0},
-        description="Weights of the criteria of the best use of a roof; those left out count 1",
-    )
+    use_weights: UseWeights = UseWeights()
 
 
 class Report(Section):

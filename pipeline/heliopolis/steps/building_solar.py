@@ -112,7 +112,7 @@ def with_use(table: gpd.GeoDataFrame, solar: Solar) -> gpd.GeoDataFrame:
     for name in loads.columns:
         made[name] = loads[name].to_numpy()
     made["sun_score"] = sun_score(made["best_kwh_kwp"], made["capacity_kwp"])
-    uses = best_use(made, {str(name): weight for name, weight in solar.use_weights.items()})
+    uses = best_use(made, solar.use_weights.model_dump())
     for name in uses.columns:
         made[name] = uses[name].to_numpy()
     return made

@@ -276,7 +276,7 @@ def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float
     _agree(buildings[name], "buildings", planes[name], "planes", tolerance)
     if set(MONTHS) <= set(planes.columns):
         whole = planes[planes[list(MONTHS)].notna().all(axis=1)]
-        _agree(whole[list(MONTHS)].stack(), "months", whole[name], "years", tolerance)
+        _agree(whole[list(MONTHS)].sum(axis=1), "months", whole[name], "years", tolerance)
 
 
 def _agree(
