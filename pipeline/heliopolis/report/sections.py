@@ -284,9 +284,8 @@ def _uses(content: Content, table: gpd.GeoDataFrame) -> Table:
     rows.append([say("use_unknown", language), number(missing, language)])
     head = [say("uses", language), say("count", language)]
     note = layer_fields("buildings")["best_use"].meaning(language) + ". "
-    chosen = ((content.run.get("config") or {}).get("solar") or {}).get("use_weights") or {}
-    if chosen:
-        told = ", ".join(f"{name} {weight:g}" for name, weight in chosen.items())
+    if content.use_weights:
+        told = ", ".join(f"{name} {weight:g}" for name, weight in content.use_weights.items())
         note += say("use_weights", language, weights=told)
     return Table(head, rows, say("best_uses", language), note, frozenset({1}))
 

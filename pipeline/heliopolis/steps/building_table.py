@@ -35,8 +35,8 @@ MIN_COVERED = 0.5
 FLAT_DEG = 10.0
 #: Smallest system that is worth a look [kWp].
 MIN_CAPACITY_KWP = 1.0
-#: Gi* of a cell that counts as hot as a zone where the area has none: one in 30,000 by chance.
-UNZONED_Z = 4.0
+#: Gi* of a cell that counts as hot as a zone where no cell is hot: one in 30,000 by chance.
+CALM_Z = 4.0
 #: Peers have a footprint within this factor, and there are at least so many of them.
 PEER_FACTOR, MIN_PEERS = 1.5, 5
 
@@ -191,20 +191,21 @@ def zone_of_buildings(buildings: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> p
 def heat_score(buildings: gpd.GeoDataFrame, cells: gpd.GeoDataFrame) -> pd.Series:
     """How hot the surroundings of each building are, 0 to 1: 1 in a hot zone.
 
-    Elsewhere Gi* of the cell that it stands in, over the least Gi* of a cell with a zone (or 4
-    where no cell has one); NaN where it stands in no cell.
+    Elsewhere Gi* of the cell that it stands in, over the least Gi* of the cells that are hot at
+    99 % (or less where there are none; or 4 where no cell is hot); NaN where it stands in no cell.
 
     Parameters
     ----------
     buildings
         ``zone_id`` and footprints.
     cells
-        Layer ``heat_cells`` in the same CRS: ``gi_z, zone_id``.
+        Layer ``heat_cells`` in the same CRS: ``gi_z, confidence``.
     """
     score = pd.Series(np.nan, index=buildings.index)
     if len(cells) and len(buildings):
-        level = cells.loc[cells["zone_id"].notna(), "gi_z"].min()
-        level = level if level > 0 else UNZONED_Z
+        surest = cells["confidence"].max()
+        hot = cells.loc[cells["confidence"] == surest, "gi_z"]
+        level = float(hot.min()) if surest > 0 else CALM_Z
         points = buildings.geometry.representative_point().to_numpy()
         row, cell = shapely.STRtree(cells.geometry.to_numpy()).query(points, predicate="within")
         z = cells["gi_z"].to_numpy(dtype="float64")[cell]

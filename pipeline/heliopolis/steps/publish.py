@@ -249,8 +249,7 @@ def publish(
         bookmarks=hottest_zones(tables.get("hot_zones")),
     )
     temperature = read_raster(lst) if lst is not None else None
-    costs = pv_costs(tables.get("buildings"), solar)
-    content = _content(record, language, area, temperature, tables, costs)
+    content = _content(record, language, area, temperature, tables, solar)
     write_report(report, content)
     write_map(map_page, content)
     write_stac(
@@ -298,7 +297,7 @@ def _content(
     area: gpd.GeoDataFrame,
     lst: xr.Dataset | None,
     tables: dict[str, gpd.GeoDataFrame],
-    costs: dict[str, Any] | None,
+    solar: Solar,
 ) -> Content:
     return Content(
         run=record,
@@ -309,5 +308,6 @@ def _content(
         places=tables.get("places"),
         buildings=tables.get("buildings"),
         roof_planes=tables.get("roof_planes"),
-        costs=costs,
+        costs=pv_costs(tables.get("buildings"), solar),
+        use_weights=solar.use_weights.model_dump(),
     )

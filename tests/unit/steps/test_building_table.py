@@ -123,12 +123,12 @@ def test_zone_is_that_of_the_largest_overlap():
 
 def test_heat_is_that_of_the_zone_or_of_the_cell():
     cells = shapes((0, 0, 10, 10), (10, 0, 20, 10), (20, 0, 30, 10))
-    cells = cells.assign(gi_z=[5.0, 2.0, -1.0], zone_id=["z", None, None])
+    cells = cells.assign(gi_z=[5.0, 2.0, -1.0], confidence=[99, 0, 0])
     homes = shapes((1, 1, 3, 3), (11, 1, 13, 3), (21, 1, 23, 3), (90, 1, 91, 2))
     homes = homes.assign(zone_id=["z", None, None, None])
     assert heat_score(homes, cells).tolist()[:3] == [1.0, 0.4, 0.0]
     assert np.isnan(heat_score(homes, cells).iloc[3])
-    calm = heat_score(homes.assign(zone_id=None), cells.assign(zone_id=None))
+    calm = heat_score(homes.assign(zone_id=None), cells.assign(confidence=0))
     assert calm.tolist()[:3] == [1.0, 0.5, 0.0]
 
 
