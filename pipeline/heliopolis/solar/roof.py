@@ -23,14 +23,15 @@ from heliopolis.solar.irradiance import (
 from heliopolis.solar.irradiance_map import sun_patches
 from heliopolis.solar.layout import Layout, Mount, mount, place_modules, row_shading
 from heliopolis.solar.sky import Sky, tree_transmissivity
-from heliopolis.solar.uncertainty import quantile
+from heliopolis.solar.uncertainty import light_sigma, quantile
 from heliopolis.solar.yield_ import LOSSES_PERCENT, Mounting, pv_yield, yearly_sigma
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
-#: Relative standard deviation of the yield from errors of tilt, azimuth and shading, by the
-#: quality of the plane; a judgement: 5 deg of pitch and 10 deg of azimuth are about 3 %.
-GEOMETRY_SIGMA = {"HIGH": 0.02, "MEDIUM": 0.06}
+#: Relative standard deviation of the yield from errors of tilt and azimuth, by the quality of the
+#: plane, beyond `light_sigma`, which was found on planes of quality HIGH; a judgement: 5 deg of
+#: pitch and 10 deg of azimuth are about 3 %.
+GEOMETRY_SIGMA = {"HIGH": 0.0, "MEDIUM": 0.06}
 _UNKNOWN_SIGMA = 0.10
 #: Planes times hours that are held in memory at one time.
 _AT_ONCE = 1_500_000
@@ -270,14 +271,15 @@ def _fill(
     months = np.where(empty[:, None], 0.0, capacity[:, None] * figures["month"])
     geometry = out["quality"].iloc[rows].map(GEOMETRY_SIGMA).fillna(_UNKNOWN_SIGMA).to_numpy()
     yearly = yearly_sigma(sky.yearly_ghi_kwh_m2, system.interannual_sigma)
+    sigmas = (system.model_sigma, yearly, geometry, light_sigma(figures["loss"]))
     columns: dict[str, FloatArray] = {
         "poa_kwh_m2_year": figures["poa"],
         "shading_loss": figures["loss"],
         "sky_view": figures["view"],
         **{name: months[:, m] for m, name in enumerate(_MONTHS)},
         "energy_kwh_year_p50": p50,
-        "energy_kwh_year_p90": quantile(p50, 0.1, system.model_sigma, yearly, geometry),
-        "energy_kwh_year_p10": quantile(p50, 0.9, system.model_sigma, yearly, geometry),
+        "energy_kwh_year_p90": quantile(p50, 0.1, *sigmas),
+        "energy_kwh_year_p10": quantile(p50, 0.9, *sigmas),
         "n_panels": counts,
         "capacity_kwp": capacity,
         "specific_yield_kwh_kwp": np.where(empty, np.nan, figures["year"]),
