@@ -103,11 +103,12 @@ def with_use(table: gpd.GeoDataFrame, solar: Solar) -> gpd.GeoDataFrame:
     made = table.copy()
     if "best_kwh_kwp" not in made.columns:
         made["best_kwh_kwp"] = np.nan
+    given = read_load_classes(solar)
     loads = load_class(
         _numbers(made, "flat_share"),
         _numbers(made, "footprint_m2"),
         _numbers(made, "height_m"),
-        known=_given_loads(made, solar),
+        known=None if given is None else made["building_id"].astype(str).map(given),
     )
     for name in loads.columns:
         made[name] = loads[name].to_numpy()
@@ -118,8 +119,8 @@ def with_use(table: gpd.GeoDataFrame, solar: Solar) -> gpd.GeoDataFrame:
     return made
 
 
-def _given_loads(table: pd.DataFrame, solar: Solar) -> pd.Series | None:
-    """Load class of each building from the user's file; None where there is none."""
+def read_load_classes(solar: Solar) -> pd.Series | None:
+    """Load class by building from the user's file; None where there is none."""
     if solar.load_classes is None:
         return None
     try:
@@ -138,7 +139,7 @@ def _given_loads(table: pd.DataFrame, solar: Solar) -> pd.Series | None:
             where=f"solar.load_classes: {solar.load_classes}",
             remedy="Use " + ", ".join(LOAD_KG_M2),
         )
-    return table["building_id"].astype(str).map(pairs)
+    return pairs
 
 
 def with_arrays(
