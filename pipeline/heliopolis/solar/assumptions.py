@@ -85,7 +85,7 @@ class Assumptions:
     def find(self, quantity: str, country: str | None, kwp: float = 0.0) -> Assumption | None:
         """Row for a system of a size [kWp], or None.
 
-        >>> default_assumptions().find("feed_in_eur_kwh", "FR", 9.0).value
+        >>> default_assumptions().find("feed_in_eur_kwh", "FR", 12.0).value
         0.0761
         """
         held = [row for row in self.bands(quantity, country) if row.from_kwp <= kwp]

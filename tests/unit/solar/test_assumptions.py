@@ -22,7 +22,7 @@ def test_every_row_has_a_range_a_year_and_a_source():
 
 def test_bands_by_size_and_country():
     table = default_assumptions()
-    tariffs = table.of_systems("feed_in_eur_kwh", "fr", np.array([3.0, 9.0, 99.0, 100.0]))
+    tariffs = table.of_systems("feed_in_eur_kwh", "fr", np.array([9.0, 9.1, 100.0, 101.0]))
     assert tariffs.value.tolist() == [0.04, 0.0761, 0.0761, 0.095]
     assert np.isnan(table.of_systems("feed_in_eur_kwh", "NL", np.array([3.0])).value).all()
     anywhere = table.of_systems("invest_eur_kwp", "NL", np.array([29.9, 30.0]))
