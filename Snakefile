@@ -207,7 +207,7 @@ rule publish:
             "heliopolis.steps.publish",
             "heliopolis.steps.run_facts",
             "heliopolis.steps.report_facts",
-            "heliopolis.solar.pv_costs",
+            "heliopolis.steps.building_solar",
         ),
         options=STUDY.publication(),
     script:

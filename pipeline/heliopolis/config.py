@@ -26,6 +26,7 @@ from heliopolis.errors import ConfigError, HeliopolisError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 def _listed(value: Any) -> Any:
@@ -375,6 +376,15 @@ class Weather(Section):
     )
 
 
+class UseWeights(Section):
+    """Weights of the criteria of the best use of a roof."""
+
+    energy: NotNegative = Field(1.0, description="Electricity of panels")
+    cooling: NotNegative = Field(1.0, description="Cooling, where it is hot")
+    greening: NotNegative = Field(1.0, description="Green for rain water and wildlife")
+    cost: NotNegative = Field(1.0, description="Cost and upkeep, which count against")
+
+
 class Solar(Section):
     """Sun and panels."""
 
@@ -420,6 +430,17 @@ class Solar(Section):
     co2_method: Literal["average", "marginal", "residual"] = Field(
         "average", description="Which carbon intensity of the grid is replaced"
     )
+    assumptions: str | None = Field(
+        None,
+        description="CSV with your own prices, tariffs and carbon, with years and sources; rows as "
+        "in heliopolis/solar/assumptions.csv, in place of those of the same quantity and country",
+    )
+    load_classes: str | None = Field(
+        None,
+        description="CSV with building_id and load_class: none, light or heavy, the load that the "
+        "roof may still take; guessed from its form where left out",
+    )
+    use_weights: UseWeights = UseWeights()
 
 
 class Report(Section):
@@ -667,6 +688,8 @@ def _resolved(config: Config, base: Path) -> Config:
             "terrain",
             "local_climate_zones",
             "roads",
+            "assumptions",
+            "load_classes",
         } and isinstance(value, str):
             return value if value in ACQUIRED.values() else _resolve(value, base)
         if key in {"files", "points", "dsm", "dtm", "catalog"} and isinstance(value, list):

@@ -186,12 +186,16 @@ rule rooftop_pv:
         lst_or_none=["lst.tif"] if CFG.has_heat else [],
         hot_zones_or_none=["hot_zones.gpkg"] if CFG.has_heat else [],
         depends_list=after_pinning,
+        depends_tables=[
+            one for one in (CFG.solar.assumptions, CFG.solar.load_classes) if one
+        ],
     output:
         rooftop_pv="rooftop_pv.gpkg",
     params:
         code=source_digest(
             "heliopolis.steps.building_table",
-            "heliopolis.solar.economics",
+            "heliopolis.steps.building_solar",
+            "heliopolis.solar",
             "heliopolis.variables",
         ),
         options=STUDY.options("rooftop_pv"),

@@ -173,6 +173,7 @@ def small_roofs() -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame, gpd.GeoDataFrame]
                         "panel_id": f"{key}-{half}-{j}",
                         "plane_id": f"{key}-{half}",
                         "building_id": key,
+                        "power_w": 430.0,
                         "energy_kwh_year": 0.43 * yields,
                         "geometry": shapely.box(
                             west + 1 + 2 * j, low + 1, west + 2.1 + 2 * j, low + 2.7

@@ -37,6 +37,8 @@ class Content:
     costs
         ``table`` with the cost of each roof, cheapest electricity first, and ``bands``, what it
         is taken from.
+    use_weights
+        Weights of the criteria of the best use of a roof.
     """
 
     run: Mapping[str, Any]
@@ -48,6 +50,7 @@ class Content:
     buildings: gpd.GeoDataFrame | None = None
     roof_planes: gpd.GeoDataFrame | None = None
     costs: Mapping[str, Any] | None = None
+    use_weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ def cost_plot(costs: pd.DataFrame, language: str) -> bytes:
     Parameters
     ----------
     costs
-        Roofs, cheapest electricity first, as of `heliopolis.solar.pv_costs.roof_costs`.
+        Roofs, cheapest electricity first, with ``energy_kwh_year`` and the ends
+        of ``invest_eur`` and ``lcoe_eur_kwh`` of layer ``buildings``.
     language
         ``en`` or ``fr``.
     """
@@ -156,7 +157,7 @@ def cost_plot(costs: pd.DataFrame, language: str) -> bytes:
     _titles(left, language, say("axis_gain", language), say("axis_cost", language), numbers="xy")
     gained = np.cumsum(costs["energy_kwh_year"].to_numpy()) / 1e6
     for end, style in (("low", "-"), ("high", "--")):
-        spent = np.cumsum(costs[f"invest_{end}_eur"].to_numpy()) / 1e6
+        spent = np.cumsum(costs[f"invest_eur_{end}"].to_numpy()) / 1e6
         label = say(f"invest_{end}", language)
         right.plot(np.r_[0, spent], np.r_[0, gained], style, color=_DARK, label=label)
     right.legend(frameon=False, fontsize=8)
@@ -166,10 +167,10 @@ def cost_plot(costs: pd.DataFrame, language: str) -> bytes:
 
 def _cents(costs: pd.DataFrame, end: str, gain_gwh: NDArray[Any]) -> NDArray[Any]:
     """Cost [ct/kWh] of the last roof that a gain needs, the cheapest taken first."""
-    ordered = costs.sort_values(f"cost_{end}_eur_kwh", kind="stable")
+    ordered = costs.sort_values(f"lcoe_eur_kwh_{end}", kind="stable")
     reached = np.cumsum(ordered["energy_kwh_year"].to_numpy()) / 1e6
     last = np.searchsorted(reached, gain_gwh).clip(max=len(ordered) - 1)
-    cents: NDArray[Any] = 100 * ordered[f"cost_{end}_eur_kwh"].to_numpy()[last]
+    cents: NDArray[Any] = 100 * ordered[f"lcoe_eur_kwh_{end}"].to_numpy()[last]
     return cents
 
 

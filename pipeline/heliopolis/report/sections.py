@@ -45,7 +45,8 @@ def sections(content: Content) -> Iterator[Section]:
 
 
 def _found(content: Content) -> Section:
-    lines = [*_heat_lines(content), *_roof_lines(content), *_joint_lines(content)]
+    halves = (_heat_lines, _roof_lines, _money_lines, _joint_lines)
+    lines = [line for half in halves for line in half(content)]
     return Section("found", say("found", content.language), bullets=tuple(lines))
 
 
@@ -108,8 +109,36 @@ def _roof_lines(content: Content) -> Iterator[str]:
             "co2_found",
             language,
             t=number(float(table["co2_kg_year"].sum()) / 1e3, language, 1),
+            low=number(float(table["co2_kg_year_low"].sum()) / 1e3, language, 1),
+            high=number(float(table["co2_kg_year_high"].sum()) / 1e3, language, 1),
             method=", ".join(sorted(set(table["co2_method"].dropna()))),
         )
+
+
+def _money_lines(content: Content) -> Iterator[str]:
+    """What the panels cost, and how soon they pay back."""
+    language, table = content.language, content.buildings
+    if table is None or not table["invest_eur"].notna().any():
+        return
+    priced = table[table["invest_eur"].notna()]
+
+    def half(name: str, scale: float, digits: int = 0) -> str:
+        return number(scale * _median(priced[name].to_numpy(dtype="float64")), language, digits)
+
+    yield say(
+        "money_found",
+        language,
+        low=number(float(priced["invest_eur_low"].sum()) / 1e6, language, 1),
+        high=number(float(priced["invest_eur_high"].sum()) / 1e6, language, 1),
+        cost_low=half("lcoe_eur_kwh_low", 100, 1),
+        cost_high=half("lcoe_eur_kwh_high", 100, 1),
+        used_low=half("self_consumption_low", 100),
+        used_high=half("self_consumption_high", 100),
+        n=number(int(priced["payback_years"].notna().sum()), language),
+        all=number(len(priced), language),
+        years=half("payback_years", 1),
+        basis=priced["money_basis"].iloc[0],
+    )
 
 
 def _joint_lines(content: Content) -> Iterator[str]:
@@ -200,7 +229,7 @@ def _solar(content: Content) -> Section:
         Picture(say("map_roofs", language), roof_map(table, content.area, language)),
         *_roof_plots(content, table),
     ]
-    tables = [_top_roofs(table, language), _uses(table, language), _grades(table, language)]
+    tables = [_top_roofs(table, language), _uses(content, table), _grades(table, language)]
     return Section("solar", say("solar", language), (), (), tuple(figures), tuple(tables))
 
 
@@ -218,10 +247,9 @@ def _roof_plots(content: Content, table: gpd.GeoDataFrame) -> Iterator[Picture]:
         caption = say(
             "plot_costs",
             language,
-            country=bands[0].country,
             year=bands[0].year,
             source=bands[0].source,
-            life=bands[0].lifetime_years,
+            life=content.costs["lifetime_years"],
         )
         yield Picture(caption, cost_plot(content.costs["table"], language))
 
@@ -246,7 +274,8 @@ def _top_roofs(table: gpd.GeoDataFrame, language: str) -> Table:
     return Table(head, rows, say("top_roofs", language), "", numeric)
 
 
-def _uses(table: gpd.GeoDataFrame, language: str) -> Table:
+def _uses(content: Content, table: gpd.GeoDataFrame) -> Table:
+    language = content.language
     counts = table["best_use"].value_counts()
     rows = [
         [say(f"use_{use}", language), number(int(counts.get(use, 0)), language)] for use in _USES
@@ -254,7 +283,10 @@ def _uses(table: gpd.GeoDataFrame, language: str) -> Table:
     missing = int(table["best_use"].isna().sum())
     rows.append([say("use_unknown", language), number(missing, language)])
     head = [say("uses", language), say("count", language)]
-    note = layer_fields("buildings")["best_use"].meaning(language)
+    note = layer_fields("buildings")["best_use"].meaning(language) + ". "
+    if content.use_weights:
+        told = ", ".join(f"{name} {weight:g}" for name, weight in content.use_weights.items())
+        note += say("use_weights", language, weights=told)
     return Table(head, rows, say("best_uses", language), note, frozenset({1}))
 
 

@@ -17,8 +17,8 @@ Orientation = Literal["portrait", "landscape"]
 _GAP_M = 0.02
 #: Modules may touch the edge of the usable part: rounding of coordinates is forgiven [m].
 _ROUNDING_M = 1e-5
-#: Offsets of the grid of modules that are tried along each axis, as shares of its step.
-_OFFSETS = (0.0, 0.25, 0.5, 0.75)
+#: Offsets of the rows that are tried, as shares of their pitch.
+_OFFSETS = tuple(k / 8 for k in range(8))
 #: The winter sun is not taken lower than this for the distance between rows [deg].
 _LOWEST_NOON_DEG = 10.0
 #: Tilt up to which a plane counts as flat even where it has an azimuth [deg].
@@ -101,7 +101,10 @@ def _edge_azimuth(plane: BaseGeometry, wanted_deg: float) -> float:
 def place_modules(
     usable: BaseGeometry, how: Mount, width_m: float = 1.134, height_m: float = 1.762
 ) -> Layout:
-    """Fill the usable part of a plane with modules on one regular grid.
+    """Fill the usable part of a plane with rows of modules.
+
+    Rows are parallel to the eaves and one pitch apart; along a row, modules stand side by side in
+    each stretch that holds them, aligned with the other rows where that costs none.
 
     Parameters
     ----------
@@ -115,24 +118,24 @@ def place_modules(
     Returns
     -------
     Layout
-        Of portrait and landscape (racks: landscape only) and of 16 offsets of the grid the one
-        with the most modules; they lie inside ``usable`` and do not overlap. Rows from the
-        eaves up, columns from left to right, as seen from above against the slope.
+        Of portrait and landscape (racks: landscape only) and of eight offsets of the rows the
+        one with the most modules; they lie inside ``usable`` and do not overlap. Separate pieces
+        of a pitched plane have offsets of their own; racks keep their distance all over a roof.
     """
     if usable.is_empty or not usable.area > 0:
         return Layout([], "portrait")
     local = _to_plane(usable, how)
-    shapely.prepare(local)
+    pieces = [local] if how.racked else list(shapely.get_parts(local))
     kinds: tuple[Orientation, ...] = ("landscape",) if how.racked else ("portrait", "landscape")
-    best: tuple[int, Orientation, FloatArray] = (0, kinds[0], np.empty(0, dtype=object))
+    best: tuple[int, Orientation, list[Any]] = (0, kinds[0], [])
     for kind in kinds:
         across, along = (width_m, height_m) if kind == "portrait" else (height_m, width_m)
         step = along * how.pitch_ratio / math.cos(math.radians(how.tilt_deg))
-        boxes = _best_grid(local, across, along, step if how.racked else along + _GAP_M)
+        down = step if how.racked else along + _GAP_M
+        boxes = [box for piece in pieces for box in _best_rows(piece, across, along, down)]
         if len(boxes) > best[0]:
             best = len(boxes), kind, boxes
-    plan = [_to_plan(box, how) for box in best[2]]
-    return Layout(plan, best[1])
+    return Layout([_to_plan(box, how) for box in best[2]], best[1])
 
 
 def _axes(how: Mount) -> tuple[FloatArray, float]:
@@ -153,29 +156,67 @@ def _to_plan(geometry: BaseGeometry, how: Mount) -> Any:
     return shapely.transform(geometry, lambda uv: (uv * np.array([1.0, cosine])) @ axes)
 
 
-def _best_grid(local: Any, across: float, along: float, step_down: float) -> FloatArray:
-    """Modules of the offset with the most that lie inside; ties go to the first offset."""
-    left, top, right, bottom = local.bounds
-    step = across + _GAP_M
-    best = np.empty(0, dtype=object)
-    for shift_u in _OFFSETS:
-        for shift_v in _OFFSETS:
-            u = np.arange(left + shift_u * step, right - across + _ROUNDING_M, step)
-            v = np.arange(bottom - along - shift_v * step_down, top - _ROUNDING_M, -step_down)
-            if len(u) * len(v) <= len(best):
-                continue
-            uu, vv = (grid.ravel() for grid in np.meshgrid(u, v))
-            boxes = shapely.box(uu, vv, uu + across, vv + along)
-            cores = shapely.box(
-                uu + _ROUNDING_M,
-                vv + _ROUNDING_M,
-                uu + across - _ROUNDING_M,
-                vv + along - _ROUNDING_M,
-            )
-            inside = boxes[shapely.covers(local, cores)]
-            if len(inside) > len(best):
-                best = inside
+def _best_rows(local: Any, across: float, along: float, step_down: float) -> list[Any]:
+    """Modules of the offset of the rows with the most; ties go to the first offset."""
+    best: list[Any] = []
+    _, top, _, bottom = local.bounds
+    for shift in _OFFSETS:
+        v = np.arange(bottom - along - shift * step_down, top - _ROUNDING_M, -step_down)
+        starts, rows = _along_rows(local, v, across, along)
+        if len(starts) > len(best):
+            best = list(shapely.box(starts, v[rows], starts + across, v[rows] + along))
     return best
+
+
+def _along_rows(
+    local: Any, v: FloatArray, across: float, along: float
+) -> tuple[FloatArray, FloatArray]:
+    """Left edges of the modules of rows that begin at ``v``, and the row of each."""
+    left, right, row = _stretches(local, v, along)
+    step = across + _GAP_M
+    counts = np.floor((right - left + _GAP_M + _ROUNDING_M) / step).astype(int)
+    held = counts > 0
+    left, right, row, counts = left[held], right[held], row[held], counts[held]
+    first = left + _shift(left, right - left + _GAP_M - counts * step, counts, step)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return first[owner] + nth * step, row[owner]
+
+
+def _stretches(
+    local: Any, v: FloatArray, along: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Free stretches of rows: left and right end, and the row.
+
+    What a row covers outside of ``local`` falls into pieces; each blocks the interval that it
+    spans along the row, for a piece hangs together.
+    """
+    low, _, high, _ = local.bounds
+    strips = shapely.box(low - 1.0, v + _ROUNDING_M, high + 1.0, v + along - _ROUNDING_M)
+    pieces, row = shapely.get_parts(shapely.difference(strips, local), return_index=True)
+    if len(pieces) == 0:
+        nothing = np.empty(0)
+        return nothing, nothing, np.empty(0, dtype=int)
+    begins, _, ends, _ = shapely.bounds(pieces).T
+    order = np.lexsort((begins, row))
+    row, begins, ends = row[order], begins[order], ends[order]
+    # Ends that reach furthest so far in each row: rows are set apart by more than their length.
+    apart = (row - row[0]) * (high - low + 10.0)
+    reached = np.maximum.accumulate(ends + apart) - apart
+    same = row[1:] == row[:-1]
+    left, right = reached[:-1][same] - _ROUNDING_M, begins[1:][same] + _ROUNDING_M
+    return left, right, row[1:][same]
+
+
+def _shift(left: FloatArray, slack: FloatArray, counts: FloatArray, step: float) -> FloatArray:
+    """How far the modules of each stretch move right to stand in line with most others."""
+    if len(left) == 0:
+        return left
+    need = np.mod(left[:, None] - left[None, :], step)
+    # Moves of stretches (columns) to the lattice that begins with each stretch (rows).
+    fits = need <= np.maximum(slack, 0.0)[None, :]
+    chosen = int(np.argmax(fits @ counts))
+    return np.where(fits[chosen], need[chosen], 0.0)
 
 
 def row_shading(

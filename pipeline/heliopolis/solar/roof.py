@@ -24,13 +24,15 @@ from heliopolis.solar.irradiance import (
 from heliopolis.solar.irradiance_map import sun_patches
 from heliopolis.solar.layout import Layout, Mount, mount, place_modules, row_shading
 from heliopolis.solar.sky import Sky, tree_transmissivity
-from heliopolis.solar.yield_ import LOSSES_PERCENT, Mounting, p90, pv_yield, yearly_sigma
+from heliopolis.solar.uncertainty import light_sigma, quantile
+from heliopolis.solar.yield_ import LOSSES_PERCENT, Mounting, pv_yield, yearly_sigma
 
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 
-#: Relative standard deviation of the yield from errors of tilt, azimuth and shading, by the
-#: quality of the plane; a judgement: 5 deg of pitch and 10 deg of azimuth are about 3 %.
-GEOMETRY_SIGMA = {"HIGH": 0.02, "MEDIUM": 0.06}
+#: Relative standard deviation of the yield from errors of tilt and azimuth, by the quality of the
+#: plane, beyond `light_sigma`, which was found on planes of quality HIGH; a judgement: 5 deg of
+#: pitch and 10 deg of azimuth are about 3 %.
+GEOMETRY_SIGMA = {"HIGH": 0.0, "MEDIUM": 0.06}
 _UNKNOWN_SIGMA = 0.10
 #: Planes times hours that are held in memory at one time.
 _AT_ONCE = 1_500_000
@@ -43,6 +45,9 @@ _PANEL_COLUMNS = [
     "building_id",
     "order",
     "orientation",
+    "tilt_deg",
+    "azimuth_deg",
+    "power_w",
     "energy_kwh_year",
     "geometry",
 ]
@@ -149,15 +154,16 @@ def roof_yield(
     figures = _figures(stand, mounts, cells, sky, latitude, system)
     counts = np.array([len(layout.modules) for layout in layouts], dtype=float)
     _fill(out, rows, counts, figures, sky, system)
-    panels = _panels(out, rows, mounts, layouts, cells, sky, latitude)
+    panels = _panels(out, rows, mounts, layouts, cells, sky, latitude, system.module_power_w)
     return out, panels
 
 
 def _usable_parts(planes: gpd.GeoDataFrame, usable: gpd.GeoDataFrame) -> list[BaseGeometry]:
-    """Usable polygon of each plane; empty where it has none."""
+    """Usable polygon of each plane, cut by the plane; empty where it has none."""
     by_plane = usable[["plane_id", usable.geometry.name]].dissolve("plane_id").geometry
-    empty = shapely.Polygon()
-    return [by_plane.get(plane_id, empty) or empty for plane_id in planes["plane_id"]]
+    parts = shapely.make_valid(by_plane.reindex(planes["plane_id"]).to_numpy())
+    cut = shapely.intersection(parts, planes.geometry.to_numpy())
+    return [shapely.Polygon() if one is None else one for one in cut]
 
 
 def _cells_of(shapes: list[BaseGeometry], cells: CellHorizons) -> tuple[FloatArray, FloatArray]:
@@ -274,13 +280,15 @@ def _fill(
     months = np.where(empty[:, None], 0.0, capacity[:, None] * figures["month"])
     geometry = out["quality"].iloc[rows].map(GEOMETRY_SIGMA).fillna(_UNKNOWN_SIGMA).to_numpy()
     yearly = yearly_sigma(sky.yearly_ghi_kwh_m2, system.interannual_sigma)
+    sigmas = (system.model_sigma, yearly, geometry, light_sigma(figures["loss"]))
     columns: dict[str, FloatArray] = {
         "poa_kwh_m2_year": figures["poa"],
         "shading_loss": figures["loss"],
         "sky_view": figures["view"],
         **{name: months[:, m] for m, name in enumerate(_MONTHS)},
         "energy_kwh_year_p50": p50,
-        "energy_kwh_year_p90": p90(p50, system.model_sigma, yearly, geometry),
+        "energy_kwh_year_p90": quantile(p50, 0.1, *sigmas),
+        "energy_kwh_year_p10": quantile(p50, 0.9, *sigmas),
         "n_panels": counts,
         "capacity_kwp": capacity,
         "specific_yield_kwh_kwp": np.where(empty, np.nan, figures["year"]),
@@ -300,6 +308,7 @@ def _panels(
     cells: CellHorizons,
     sky: Sky,
     latitude: float,
+    power_w: float,
 ) -> gpd.GeoDataFrame:
     """Panels of all planes, those with the most light first."""
     owner = np.repeat(np.arange(len(rows)), [len(layout.modules) for layout in layouts])
@@ -321,6 +330,9 @@ def _panels(
             "plane_id": of_plane["plane_id"].to_numpy(),
             "building_id": of_plane["building_id"].to_numpy(),
             "orientation": [layouts[i].orientation for i in owner],
+            "tilt_deg": [how.tilt_deg for how in hows],
+            "azimuth_deg": [how.azimuth_deg for how in hows],
+            "power_w": power_w,
             "light": light,
             "geometry": shapes,
         }

@@ -41,8 +41,6 @@ LOSSES_PERCENT: dict[str, float] = {
 _DC_TO_AC, _REFERENCE_EFFICIENCY = 1.2, 0.9637
 #: Wind speed where none is given [m s-1]: that of the nominal operating cell temperature.
 _CALM = 1.0
-#: 1 - 0.9 quantile of the normal distribution.
-_P90 = 1.2816
 
 
 @dataclass(frozen=True)
@@ -213,23 +211,6 @@ def yearly_sigma(yearly_kwh_m2: FloatArray, prior: float = 0.05) -> float:
     if yearly_kwh_m2.size < 5:
         return prior
     return float(np.std(yearly_kwh_m2, ddof=1) / np.mean(yearly_kwh_m2))
-
-
-def p90(p50: FloatArray, *sigmas: float | FloatArray) -> FloatArray:
-    """Yield that nine years of ten exceed.
-
-    Parameters
-    ----------
-    p50
-        Expected yield, any unit.
-    sigmas
-        Independent relative standard deviations (model, year to year, geometry).
-
-    >>> float(p90(np.array(1000.0), 0.03, 0.04).round(1))
-    935.9
-    """
-    combined = np.sqrt(sum(np.square(s) for s in sigmas))
-    return np.asarray(p50 * np.maximum(1.0 - _P90 * combined, 0.0))
 
 
 def lifetime_kwh(

@@ -17,6 +17,7 @@ from exactextract.raster import NumPyRasterSource
 
 from heliopolis.errors import InputError
 
+MONTHS = tuple(f"energy_kwh_month_{month:02d}" for month in range(1, 13))
 #: Fields that add up from planes to buildings.
 SUMMED = (
     "usable_m2",
@@ -24,17 +25,18 @@ SUMMED = (
     "capacity_kwp",
     "energy_kwh_year_p50",
     "energy_kwh_year_p90",
-    *(f"energy_kwh_month_{month:02d}" for month in range(1, 13)),
+    "energy_kwh_year_p10",
+    *MONTHS,
 )
 _GRADES = ("BASE", "MEDIUM", "HIGH")
 #: Below this share of valid cells under a footprint the heat of the building is unknown.
 MIN_COVERED = 0.5
 #: A roof is flat, for the rule of the best use, up to this tilt [deg].
 FLAT_DEG = 10.0
-#: Share of the area's good specific yield (its 90th percentile) from which panels come first.
-GOOD_YIELD = 0.7
 #: Smallest system that is worth a look [kWp].
 MIN_CAPACITY_KWP = 1.0
+#: Gi* of a cell that counts as hot as a zone where no cell is hot: one in 30,000 by chance.
+CALM_Z = 4.0
 #: Peers have a footprint within this factor, and there are at least so many of them.
 PEER_FACTOR, MIN_PEERS = 1.5, 5
 
@@ -79,6 +81,9 @@ def aggregate_planes(planes: pd.DataFrame) -> pd.DataFrame:
     if {"energy_kwh_year_p50", "capacity_kwp"} <= set(made.columns):
         capacity = made["capacity_kwp"].where(made["capacity_kwp"] > 0)
         made["specific_yield_kwh_kwp"] = made["energy_kwh_year_p50"] / capacity
+        fits = planes["capacity_kwp"] >= MIN_CAPACITY_KWP
+        yields = (planes["energy_kwh_year_p50"] / planes["capacity_kwp"]).where(fits)
+        made["best_kwh_kwp"] = yields.groupby(planes["building_id"]).max()
     return made
 
 
@@ -183,40 +188,29 @@ def zone_of_buildings(buildings: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> p
     return found
 
 
-def best_use(table: pd.DataFrame, *, heat_known: bool) -> pd.Series:
-    """First use to look at for each roof, by a declared rule.
+def heat_score(buildings: gpd.GeoDataFrame, cells: gpd.GeoDataFrame) -> pd.Series:
+    """How hot the surroundings of each building are, 0 to 1: 1 in a hot zone.
 
-    Panels come first where at least 1 kWp fits and the specific yield reaches 70 % of the good
-    yield of the area (its 90th percentile). A roof is flat where at least half of its planes'
-    area is tilted by 10 degrees or less, and hot where the building lies in a hot zone.
+    Elsewhere Gi* of the cell that it stands in, over the least Gi* of the cells that are hot at
+    99 % (or less where there are none; or 4 where no cell is hot); NaN where it stands in no cell.
 
-    ======  =====  ===  ====================================
-    panels  flat   hot  use
-    ======  =====  ===  ====================================
-    yes     yes    yes  ``pv_and_green``
-    yes     else        ``pv``
-    no      yes    yes  ``green_roof``
-    no      no     yes  ``cool_roof``
-    no             no   ``none``
-    ======  =====  ===  ====================================
-
-    NULL where the roof has no plane, or where panels do not come first and the heat is unknown.
+    Parameters
+    ----------
+    buildings
+        ``zone_id`` and footprints.
+    cells
+        Layer ``heat_cells`` in the same CRS: ``gi_z, confidence``.
     """
-    good = table["specific_yield_kwh_kwp"].quantile(0.9)
-    panels = (table["capacity_kwp"] >= MIN_CAPACITY_KWP) & (
-        table["specific_yield_kwh_kwp"] >= GOOD_YIELD * good
-    )
-    flat = table["flat_share"] >= 0.5
-    hot = table["zone_id"].notna()
-    choices = np.select(
-        [panels & flat & hot, panels, flat & hot, hot],
-        ["pv_and_green", "pv", "green_roof", "cool_roof"],
-        default="none",
-    )
-    made = pd.Series(choices, index=table.index, dtype="object")
-    unknown = table["flat_share"].isna() | table["capacity_kwp"].isna()
-    heat_of = table["lst_mean_c"].notna() | hot if heat_known else pd.Series(False, table.index)
-    return made.mask(unknown | (~panels & ~heat_of), None)
+    score = pd.Series(np.nan, index=buildings.index)
+    if len(cells) and len(buildings):
+        surest = cells["confidence"].max()
+        hot = cells.loc[cells["confidence"] == surest, "gi_z"]
+        level = float(hot.min()) if surest > 0 else CALM_Z
+        points = buildings.geometry.representative_point().to_numpy()
+        row, cell = shapely.STRtree(cells.geometry.to_numpy()).query(points, predicate="within")
+        z = cells["gi_z"].to_numpy(dtype="float64")[cell]
+        score.iloc[row] = np.clip(z / level, 0.0, 1.0)
+    return score.mask(buildings["zone_id"].notna(), 1.0)
 
 
 def peer_percentile(footprint_m2: pd.Series, energy_kwh: pd.Series) -> pd.Series:
@@ -254,13 +248,13 @@ def panel_ranks(panels: pd.DataFrame) -> pd.Series:
 
 
 def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float = 1e-3) -> None:
-    """Energy is neither lost nor made between planes and buildings.
+    """Energy is neither lost nor made between months, planes and buildings.
 
     Raises
     ------
     InputError
-        Where a plane belongs to no building, a plane stands twice, or the sums differ by more
-        than ``tolerance``.
+        Where a plane belongs to no building, a plane stands twice, or the sums over buildings
+        or months differ by more than ``tolerance``.
     """
     twice = planes["plane_id"][planes["plane_id"].duplicated()]
     if len(twice):
@@ -280,10 +274,20 @@ def check_energy(buildings: pd.DataFrame, planes: pd.DataFrame, tolerance: float
     name = "energy_kwh_year_p50"
     if name not in planes.columns:
         return
-    ours, theirs = float(buildings[name].sum()), float(planes[name].sum())
-    if abs(ours - theirs) > tolerance * max(abs(theirs), 1.0):
+    _agree(buildings[name], "buildings", planes[name], "planes", tolerance)
+    if set(MONTHS) <= set(planes.columns):
+        whole = planes[planes[list(MONTHS)].notna().all(axis=1)]
+        _agree(whole[list(MONTHS)].sum(axis=1), "months", whole[name], "years", tolerance)
+
+
+def _agree(
+    ours: pd.Series, our_name: str, theirs: pd.Series, their_name: str, tolerance: float
+) -> None:
+    """Refuse two sums of energy that differ."""
+    left, right = float(ours.astype("float64").sum()), float(theirs.astype("float64").sum())
+    if abs(left - right) > tolerance * max(abs(right), 1.0):
         raise InputError(
-            f"the buildings sum up to {ours:.0f} kWh a year, their planes to {theirs:.0f}",
+            f"the {our_name} sum up to {left:.0f} kWh, their {their_name} to {right:.0f}",
             where="rooftop_pv",
             remedy="Please report this with the configuration",
         )

@@ -23,6 +23,7 @@ from heliopolis.io.remote.cache import default_cache
 from heliopolis.io.remote.client import Client, OfflineError
 from heliopolis.io.remote.manners import Manners
 from heliopolis.io.vector import read_layer
+from heliopolis.steps.building_solar import read_load_classes, read_table
 from heliopolis.study import Study
 
 #: Least room asked for on the disk of the results [bytes].
@@ -68,6 +69,8 @@ def _tests(study: Study) -> Iterable[Callable[[], object]]:
         heights = _own([*config.elevation.dsm, *config.elevation.dtm])
         yield lambda: _rasters(study, heights, "elevation")
     yield lambda: study.files("weather")
+    yield lambda: read_table(config.solar)
+    yield lambda: read_load_classes(config.solar)
 
 
 def _own(files: Iterable[str]) -> list[str]:

@@ -13,13 +13,8 @@ import pandas as pd
 from heliopolis.errors import ConfigError, InputError
 from heliopolis.io.vector import read_layer
 from heliopolis.report.words import number
-from heliopolis.steps.building_table import (
-    FLAT_DEG,
-    GOOD_YIELD,
-    MIN_CAPACITY_KWP,
-    MIN_COVERED,
-    PEER_FACTOR,
-)
+from heliopolis.solar.roof_use import POOR_SUN
+from heliopolis.steps.building_table import FLAT_DEG, MIN_CAPACITY_KWP, MIN_COVERED, PEER_FACTOR
 from heliopolis.variables import layer_fields
 
 _DIGITS = {"kWh/year": 0, "kWh/month": 0, "kWh/kWp/year": 0, "kWh/m2/year": 0, "m2": 1, "1": 3}
@@ -62,12 +57,14 @@ _WORDS = {
         "météo et du pan",
     ),
     "step_sum": (
-        "rooftop_pv: planes summed up; P90 summed too, as errors go together; best use: at least "
-        "{kwp} kWp and {share} % of the area's good specific yield for panels, flat up to {flat}°; "
-        "peers within a factor of {factor} of the footprint",
+        "rooftop_pv: planes summed up; P90 summed too, as errors go together; best use: the "
+        "highest score, weighted by solar.use_weights; sun counts from {kwp} kWp and {share} % of "
+        "the area's good specific yield, flat up to {flat}°; peers within a factor of {factor} of "
+        "the footprint",
         "rooftop_pv : somme des pans ; P90 sommés aussi, car les erreurs vont de pair ; meilleur "
-        "usage : au moins {kwp} kWc et {share} % du bon productible du territoire pour des "
-        "panneaux, plat jusqu'à {flat}° ; pairs dans un facteur {factor} de l'emprise",
+        "usage : le score le plus haut, pondéré par solar.use_weights ; le soleil compte à partir "
+        "de {kwp} kWc et de {share} % du bon productible du territoire, plat jusqu'à {flat}° ; "
+        "pairs dans un facteur {factor} de l'emprise",
     ),
     "step_heat": (
         "heat: mean of the cells of lst.tif weighted by the covered part of each; empty below "
@@ -255,7 +252,7 @@ def _steps(run: Mapping[str, Any], row: Mapping[str, Any], language: str) -> Ite
         "step_sum",
         language,
         kwp=f"{MIN_CAPACITY_KWP:g}",
-        share=f"{100 * GOOD_YIELD:.0f}",
+        share=f"{100 * POOR_SUN:.0f}",
         flat=f"{FLAT_DEG:g}",
         factor=number(PEER_FACTOR, language, 1),
     )

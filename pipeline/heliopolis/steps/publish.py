@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from heliopolis.config import Solar
 from heliopolis.errors import InputError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.geopackage import layer_names, write_geopackage
@@ -21,17 +22,18 @@ from heliopolis.report.html import Content, write_report
 from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
 from heliopolis.scene import read_scenes
-from heliopolis.solar.economics import (
-    PV_LIFE_CYCLE_G_KWH,
-    Co2Method,
-    co2_saved_kg,
-    grid_carbon,
+from heliopolis.steps.building_solar import (
+    read_table,
+    with_arrays,
+    with_carbon,
+    with_money,
+    with_use,
 )
 from heliopolis.steps.building_table import (
     aggregate_planes,
-    best_use,
     check_energy,
     heat_of_buildings,
+    heat_score,
     panel_ranks,
     peer_percentile,
     zone_of_buildings,
@@ -78,8 +80,8 @@ def rooftop_pv(
     rooftop_pv
         GeoPackage written.
     options
-        ``report`` (language), ``solar`` (country, co2_method), ``elevation`` (year),
-        ``provenance``.
+        ``report`` (language), ``solar`` (country, co2_method, assumptions, load_classes,
+        use_weights), ``elevation`` (year), ``latitude``, ``provenance``.
     """
     outlines = read_layer(buildings, "buildings")
     area = read_layer(boundary, "study_area")
@@ -88,12 +90,16 @@ def rooftop_pv(
     panels["rank"] = panel_ranks(panels)
     table = _with_roofs(outlines, planes)
     table = _with_heat(table, lst, hot_zones)
-    table = _with_carbon(table, options.get("solar") or {})
-    table["best_use"] = best_use(table, heat_known=lst is not None)
+    solar = Solar.model_validate(options.get("solar") or {})
+    held, latitude = read_table(solar), _latitude(area, options)
+    table = with_money(table, held, solar.country, latitude)
+    table = with_carbon(table, held, solar)
+    table = with_use(table, solar)
+    panels = with_arrays(panels, table, held, solar.country, latitude)
     table["peer_percentile"] = peer_percentile(table["footprint_m2"], table["energy_kwh_year_p50"])
     table["elevation_year"] = (options.get("elevation") or {}).get("year")
     check_energy(table, planes)
-    extra = ["flat_share", "tilt_deg"]
+    extra = ["flat_share", "tilt_deg", "best_kwh_kwp"]
     write_geopackage(
         rooftop_pv,
         {
@@ -105,6 +111,14 @@ def rooftop_pv(
         language=(options.get("report") or {}).get("language", "en"),
         provenance=options.get("provenance"),
     )
+
+
+def _latitude(area: gpd.GeoDataFrame, options: dict[str, Any]) -> float:
+    """Latitude of the site [deg]: as given, else the middle of the area."""
+    if options.get("latitude") is not None:
+        return float(options["latitude"])
+    bounds = area.to_crs("EPSG:4326").total_bounds
+    return float((bounds[1] + bounds[3]) / 2)
 
 
 def _merged(tiles: list[Path], layer: str, key: str, crs: Any) -> gpd.GeoDataFrame:
@@ -149,28 +163,12 @@ def _with_heat(
         table = table.join(heat_of_buildings(shapes, heat))
     else:
         table["lst_mean_c"] = np.nan
-    table["zone_id"] = None
+    table["zone_id"], table["heat_score"] = None, np.nan
     if hot_zones is not None:
         zones = read_layer(hot_zones, "hot_zones", crs=table.crs.to_wkt())
+        cells = read_layer(hot_zones, "heat_cells", crs=table.crs.to_wkt())
         table["zone_id"] = zone_of_buildings(table, zones)
-    return table
-
-
-def _with_carbon(table: gpd.GeoDataFrame, solar: dict[str, Any]) -> gpd.GeoDataFrame:
-    """Buildings with the carbon dioxide avoided; NULL where the grid's carbon is not known."""
-    country = solar.get("country")
-    method: Co2Method = solar.get("co2_method") or "average"
-    grid = grid_carbon(country, method)
-    energy = table["energy_kwh_year_p50"].astype("float64")
-    saved = [co2_saved_kg(float(kwh), country, method) for kwh in energy]
-    table["co2_kg_year"] = pd.Series(saved, index=table.index, dtype="float64")
-    table["co2_method"] = None
-    if grid is not None:
-        text = (
-            f"{method}, {str(country).upper()} {grid.year}: {grid.g_per_kwh:g} g/kWh "
-            f"({grid.source}) less {PV_LIFE_CYCLE_G_KWH:g} g/kWh for the panels"
-        )
-        table["co2_method"] = table["co2_kg_year"].notna().map({True: text, False: None})
+        table["heat_score"] = heat_score(table, cells)
     return table
 
 
@@ -238,7 +236,8 @@ def publish(
     record["heat"] = heat_facts(lst)
     if record["heat"] is not None:
         record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
-    record["energy"] |= computation_carbon(record["energy"], options.get("solar") or {})
+    solar = Solar.model_validate(options.get("solar") or {})
+    record["energy"] |= computation_carbon(record["energy"], solar)
     language = str((options.get("report") or {}).get("language", "en"))
     write_project(
         project,
@@ -250,7 +249,7 @@ def publish(
         bookmarks=hottest_zones(tables.get("hot_zones")),
     )
     temperature = read_raster(lst) if lst is not None else None
-    content = _content(record, language, area, temperature, tables)
+    content = _content(record, language, area, temperature, tables, solar)
     write_report(report, content)
     write_map(map_page, content)
     write_stac(
@@ -298,6 +297,7 @@ def _content(
     area: gpd.GeoDataFrame,
     lst: xr.Dataset | None,
     tables: dict[str, gpd.GeoDataFrame],
+    solar: Solar,
 ) -> Content:
     return Content(
         run=record,
@@ -308,5 +308,6 @@ def _content(
         places=tables.get("places"),
         buildings=tables.get("buildings"),
         roof_planes=tables.get("roof_planes"),
-        costs=pv_costs(tables.get("buildings")),
+        costs=pv_costs(tables.get("buildings"), solar),
+        use_weights=solar.use_weights.model_dump(),
     )

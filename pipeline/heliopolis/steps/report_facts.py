@@ -11,9 +11,10 @@ import numpy as np
 from odc.geo import Geometry
 from odc.geo.xr import rasterize
 
+from heliopolis.config import Solar
 from heliopolis.io.raster import read_raster
-from heliopolis.solar.economics import Co2Method, grid_carbon
-from heliopolis.solar.pv_costs import cost_bands, roof_costs
+from heliopolis.solar.carbon import grid_carbon
+from heliopolis.steps.building_solar import read_table
 
 
 def season(
@@ -62,23 +63,28 @@ def _median(values: np.ndarray[Any, Any]) -> float | None:
     return round(float(np.nanmedian(values)), 2) if np.isfinite(values).any() else None
 
 
-def computation_carbon(energy: Mapping[str, Any], solar: Mapping[str, Any]) -> dict[str, Any]:
+def computation_carbon(energy: Mapping[str, Any], solar: Solar) -> dict[str, Any]:
     """Carbon dioxide of the computation [g] on the grid of the area; None where not known."""
-    country = solar.get("country")
-    method: Co2Method = solar.get("co2_method") or "average"
-    grid = grid_carbon(country, method)
+    grid = grid_carbon(read_table(solar), solar.country, solar.co2_method)
     used = energy.get("energy_kwh")
     if grid is None or used is None:
         return {"co2_g": None, "co2_method": None}
-    text = f"{method}, {str(country).upper()} {grid.year}: {grid.g_per_kwh:g} g/kWh ({grid.source})"
-    return {"co2_g": round(used * grid.g_per_kwh, 3), "co2_method": text}
+    text = f"{solar.co2_method}, {grid.country}: {grid.told()}"
+    return {"co2_g": round(used * grid.value, 3), "co2_method": text}
 
 
-def pv_costs(buildings: gpd.GeoDataFrame | None) -> dict[str, Any] | None:
+def pv_costs(buildings: gpd.GeoDataFrame | None, solar: Solar) -> dict[str, Any] | None:
     """Costs of the roofs, cheapest first, with their assumptions; None without roofs."""
     if buildings is None:
         return None
-    names = ("capacity_kwp", "energy_kwh_year_p50")
-    table = roof_costs(*(buildings[name].astype("float64").to_numpy() for name in names))
-    bands = cost_bands()
-    return {"table": table, "bands": bands} if len(table) else None
+    names = [f"{name}_{end}" for name in ("invest_eur", "lcoe_eur_kwh") for end in ("low", "high")]
+    table = buildings[["energy_kwh_year_p50", *names]].astype("float64")
+    table = table[table["lcoe_eur_kwh_low"].notna()]
+    table = table.rename(columns={"energy_kwh_year_p50": "energy_kwh_year"})
+    held = read_table(solar)
+    bands = held.bands("invest_eur_kwp", solar.country)
+    life = held.find("lifetime_years", solar.country)
+    if table.empty or not bands or life is None:
+        return None
+    ordered = table.sort_values("lcoe_eur_kwh_low", kind="stable", ignore_index=True)
+    return {"table": ordered, "bands": bands, "lifetime_years": round(life.value)}

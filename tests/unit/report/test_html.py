@@ -183,7 +183,7 @@ def test_the_computation_stands_beside_a_year_of_the_proposed_roofs(small_result
     text, _ = page(small_results)
     energy = json.loads((small_results / "run.json").read_text())["energy"]
     assert energy["energy_kwh"] == pytest.approx(7.5 * 12 / 3.6e6, abs=1e-6)
-    assert energy["co2_g"] == pytest.approx(energy["energy_kwh"] * 56.0, abs=1e-3)
+    assert energy["co2_g"] == pytest.approx(energy["energy_kwh"] * 21.7, abs=1e-3)
     table = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
     proposed = table[table["best_use"].isin(["pv", "pv_and_green"])]
     assert 0 < len(proposed) < len(table)

@@ -72,3 +72,36 @@ def test_nothing_fits_on_nothing() -> None:
     how = mount(box(0, 0, 1, 1), 30.0, 180.0, 12.0, 48.0)
     assert place_modules(box(0, 0, 1, 1), how).modules == []
     assert place_modules(Polygon(), how).modules == []
+
+
+def test_rows_part_at_an_obstacle_and_stay_in_line() -> None:
+    """A chimney 0.2 m wide in a row of 12 m: five modules on either side of it."""
+    roof = box(0, 0, 12, 2 * H + 0.02 + 2e-5).difference(box(5.9, 0.5, 6.1, 0.9))
+    how = mount(roof, 0.0, math.nan, 0.0, 48.0)
+    flat = type(how)(0.0, 180.0, False, 1.0)
+    found = place_modules(roof, flat, W, H)
+    check(found.modules, roof, W * H)
+    assert len(found.modules) == 10 + 10
+    straight = box(0.07, 0, 12, 1.77).union(box(0, 1.77, 11.9, 3.55))
+    lefts = {round(one.bounds[0] % (W + 0.02), 3) for one in place_modules(straight, flat).modules}
+    assert len(lefts) == 1
+
+
+def test_pieces_of_a_plane_are_filled_one_by_one() -> None:
+    flat = type(mount(box(0, 0, 1, 1), 0.0, math.nan, 0.0, 48.0))(0.0, 180.0, False, 1.0)
+    pieces = [box(0, 0, 3 * (W + 0.02), H), box(20.3, 0.9, 20.3 + 2 * (W + 0.02), 0.9 + H)]
+    whole = shapely.MultiPolygon(pieces)
+    alone = [len(place_modules(one, flat, W, H).modules) for one in pieces]
+    assert alone == [3, 2]
+    assert len(place_modules(whole, flat, W, H).modules) == 5
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(4, 15), st.floats(4, 12), st.floats(1, 3), st.floats(0.5, 2))
+def test_a_hole_never_makes_room(width: float, depth: float, x: float, size: float) -> None:
+    hole = box(x, 1.5, x + size, 1.5 + size)
+    flat = type(mount(hole, 0.0, math.nan, 0.0, 48.0))(0.0, 180.0, False, 1.0)
+    whole = place_modules(box(0, 0, width, depth), flat, W, H).modules
+    cut = place_modules(box(0, 0, width, depth).difference(hole), flat, W, H).modules
+    assert len(cut) <= len(whole)
+    check(cut, box(0, 0, width, depth).difference(hole), W * H) if cut else None

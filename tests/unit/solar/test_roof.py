@@ -91,3 +91,30 @@ def test_nothing_in_nothing_out(year_sky: Sky) -> None:
     )
     assert len(made) == len(panels) == 0
     assert "energy_kwh_year_p50" in made
+
+
+def test_no_panel_lies_beyond_its_plane_and_each_says_how_it_lies(year_sky: Sky) -> None:
+    frame = planes()
+    wide = frame.loc[[SOUTH, FLAT], ["plane_id", "geometry"]].copy()
+    wide["geometry"] = wide.buffer(2.0, join_style="mitre")
+    _, panels = roof_yield(frame, wide, cells(), year_sky, 48.0, System())
+    outline = frame.set_index("plane_id").geometry
+    beyond = panels.difference(outline[panels["plane_id"]].set_axis(panels.index))
+    assert beyond.area.max() < 1e-4
+    on_slope, racked = (panels[panels["plane_id"] == name].iloc[0] for name in ("s", "f"))
+    assert (on_slope["tilt_deg"], on_slope["azimuth_deg"]) == (35.0, 180.0)
+    assert racked["tilt_deg"] == 12.0
+    assert (panels["power_w"] == 430.0).all()
+
+
+def test_the_range_of_the_yield_grows_with_shade(year_sky: Sky) -> None:
+    spread = []
+    for horizons in (cells(), cells(east_deg=40.0)):
+        made, _ = run(year_sky, horizons)
+        one = made.loc[SOUTH]
+        up, down = (
+            one[f"energy_kwh_year_{q}"] / one["energy_kwh_year_p50"] for q in ("p10", "p90")
+        )
+        assert up - 1 == pytest.approx(1 - down)
+        spread.append(up - down)
+    assert spread[1] > spread[0]

@@ -9,7 +9,7 @@ import pytest
 
 from heliopolis.solar.irradiance import transpose
 from heliopolis.solar.sky import Sky
-from heliopolis.solar.yield_ import p90, pv_yield, yearly_sigma
+from heliopolis.solar.yield_ import pv_yield, yearly_sigma
 
 TILT, AZIMUTH = np.array([35.0, 10.0]), np.array([180.0, np.nan])
 
@@ -62,8 +62,7 @@ def test_temperature_must_be_known(year_sky: Sky) -> None:
         pv_yield(sky, transpose(sky, TILT, AZIMUTH), TILT)
 
 
-def test_prudent_yield() -> None:
-    assert p90(np.array(1000.0), 0.03, 0.04) == pytest.approx(1000 * (1 - 1.2816 * 0.05))
+def test_spread_of_years() -> None:
     assert yearly_sigma(np.array([1000.0, 1100.0])) == 0.05
     assert yearly_sigma(np.array([900.0, 1000, 1000, 1000, 1100])) == pytest.approx(
         0.0707, abs=1e-4

@@ -14,9 +14,9 @@ from odc.geo.xr import wrap_xr
 from heliopolis.errors import InputError
 from heliopolis.steps.building_table import (
     aggregate_planes,
-    best_use,
     check_energy,
     heat_of_buildings,
+    heat_score,
     panel_ranks,
     peer_percentile,
     zone_of_buildings,
@@ -121,25 +121,15 @@ def test_zone_is_that_of_the_largest_overlap():
     assert zone_of_buildings(buildings, zones.iloc[:0]).isna().all()
 
 
-def uses(**columns):
-    base = {
-        "specific_yield_kwh_kwp": [1000.0, 1000.0, 500.0, 500.0, 500.0, np.nan],
-        "capacity_kwp": [9.0, 9.0, 9.0, 9.0, 9.0, np.nan],
-        "flat_share": [1.0, 0.0, 1.0, 0.0, 0.0, np.nan],
-        "zone_id": ["z", "z", "z", "z", None, "z"],
-        "lst_mean_c": [40.0] * 6,
-    }
-    return pd.DataFrame({**base, **columns})
-
-
-def test_best_use_follows_the_declared_rule():
-    expected = ["pv_and_green", "pv", "green_roof", "cool_roof", "none", None]
-    assert best_use(uses(), heat_known=True).tolist() == expected
-
-
-def test_best_use_is_unknown_where_heat_decides_and_is_not_known():
-    table = uses(zone_id=[None] * 6, lst_mean_c=[np.nan] * 6)
-    assert best_use(table, heat_known=False).tolist() == ["pv", "pv", None, None, None, None]
+def test_heat_is_that_of_the_zone_or_of_the_cell():
+    cells = shapes((0, 0, 10, 10), (10, 0, 20, 10), (20, 0, 30, 10))
+    cells = cells.assign(gi_z=[5.0, 2.0, -1.0], confidence=[99, 0, 0])
+    homes = shapes((1, 1, 3, 3), (11, 1, 13, 3), (21, 1, 23, 3), (90, 1, 91, 2))
+    homes = homes.assign(zone_id=["z", None, None, None])
+    assert heat_score(homes, cells).tolist()[:3] == [1.0, 0.4, 0.0]
+    assert np.isnan(heat_score(homes, cells).iloc[3])
+    calm = heat_score(homes.assign(zone_id=None), cells.assign(confidence=0))
+    assert calm.tolist()[:3] == [1.0, 0.5, 0.0]
 
 
 def test_peers_are_of_similar_size():
@@ -181,6 +171,10 @@ def test_energy_books_are_closed():
     check_energy(buildings, table)
     with pytest.raises(InputError, match="sum up"):
         check_energy(buildings.assign(energy_kwh_year_p50=1.0), table)
+    months = {f"energy_kwh_month_{m:02d}": table["energy_kwh_year_p50"] / 12 for m in range(1, 13)}
+    check_energy(buildings, table.assign(**months))
+    with pytest.raises(InputError, match="months sum up"):
+        check_energy(buildings, table.assign(**{**months, "energy_kwh_month_07": 0.0}))
     with pytest.raises(InputError, match="more than one tile"):
         check_energy(buildings, pd.concat([table, table]))
     with pytest.raises(InputError, match="belong to no building"):
