@@ -6,6 +6,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from typing import Literal
 
+from heliopolis.io.qml_form import form_elements
 from heliopolis.legend import SCALES, Scale, word
 from heliopolis.variables import codes, layer_fields
 
@@ -13,7 +14,8 @@ Geometry = Literal["polygon", "point"]
 
 #: Version that the styles are written for; later ones read it too.
 QGIS_VERSION = "3.22.0"
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+#: First line of a style or project.
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _GREY = "#d9d9d9"
 #: Layers that are only drawn from this scale denominator on.
 _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
@@ -67,7 +69,7 @@ def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str
     """
     root = ET.Element("qgis", style_attributes(layer))
     root.extend(style_elements(layer, language, geometry))
-    return _DOCTYPE + ET.tostring(root, encoding="unicode")
+    return DOCTYPE + ET.tostring(root, encoding="unicode")
 
 
 def style_attributes(layer: str) -> dict[str, str]:
@@ -94,6 +96,7 @@ def style_elements(layer: str, language: str, geometry: Geometry = "polygon") ->
         elements.append(element)
     elements.append(_value_maps(layer, language))
     elements.append(_aliases(layer, language))
+    elements += form_elements(layer, language)
     if layer in _EXPLAINED:
         elements.append(_explain(layer, language))
     if "name" in layer_fields(layer) or f"{layer[:-1]}_id" in layer_fields(layer):

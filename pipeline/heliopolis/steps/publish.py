@@ -14,6 +14,7 @@ from heliopolis.errors import InputError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.geopackage import layer_names, write_geopackage
 from heliopolis.io.provenance import delivered_licences, licences, output_records, run_record
+from heliopolis.io.qml_raster import write_raster_style
 from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
@@ -239,10 +240,13 @@ def publish(
     if record["heat"] is not None:
         record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
     record["energy"] |= computation_carbon(record["energy"], options.get("solar") or {})
-    language = str((options.get("report") or {}).get("language", "en"))
+    wanted = options.get("report") or {}
+    language, base_map = str(wanted.get("language", "en")), wanted.get("base_map")
+    for raster, band in _rasters(lst, scene_lsts or []):
+        write_raster_style(raster, language, band)
     write_project(
         project,
-        project_layers(folder, lst, tables, area, scene_lsts or []),
+        project_layers(folder, lst, tables, area, scene_lsts or [], base_map),
         title=record["title"],
         crs=str(options.get("crs") or area.crs.to_string()),
         language=language,
@@ -265,6 +269,12 @@ def publish(
         solar_year=(options.get("elevation") or {}).get("year"),
     )
     write_json(run, record)
+
+
+def _rasters(lst: Path | None, scene_lsts: list[Path]) -> list[tuple[Path, str]]:
+    """Rasters of the result, each with the band that is shown of it."""
+    whole = [] if lst is None else [(lst, "lst_median_c")]
+    return [*whole, *((path, "lst_c") for path in scene_lsts)]
 
 
 def _tables(hot_zones: Path | None, rooftop_pv: Path | None) -> dict[str, gpd.GeoDataFrame]:

@@ -2,27 +2,29 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 import zipfile
+from urllib.parse import parse_qs
 
 import pytest
 
-from heliopolis.report.qgis_project import ProjectLayer, write_project
+from heliopolis.report.base_maps import BASE_MAPS
+from heliopolis.report.project_layer import ProjectLayer
+from heliopolis.report.qgis_project import write_project
 
 
-def project(path):
+def project(path, inside="heliopolis.qgs"):
     with zipfile.ZipFile(path) as archive:
-        (name,) = archive.namelist()
-        assert name == "heliopolis.qgs"
-        return archive.read(name).decode()
+        assert archive.namelist() == [inside]
+        return archive.read(inside).decode()
 
 
-def parsed(path):
-    return ET.fromstring(project(path).split("\n", 1)[1])
+def parsed(path, inside="heliopolis.qgs"):
+    return ET.fromstring(project(path, inside).split("\n", 1)[1])
 
 
 def test_all_sources_are_relative_and_exist(small_results):
     root = parsed(small_results / "heliopolis.qgz")
     sources = [one.text for one in root.iter("datasource")]
-    assert len(sources) == 10 + 3, "ten layers and the maps of three dates"
+    assert len(sources) == 10 + 4 + 3, "layers, bands that tell how sure, maps of three dates"
     for source in sources:
         assert source.startswith("./")
         assert (small_results / source.split("|")[0]).is_file()
@@ -84,3 +86,32 @@ def test_same_layers_give_the_same_bytes(tmp_path):
 def test_titles_are_escaped(tmp_path, title):
     path = write_project(tmp_path / "heliopolis.qgz", [], title=title, crs="EPSG:2154")
     assert parsed(path).find("title").text == title
+
+
+def test_a_base_map_is_there_only_when_asked_for_and_lies_below_everything(tmp_path):
+    bare = ProjectLayer("buildings", "rooftop_pv.gpkg", "solar", bounds=(0, 0, 9, 9))
+    below = ProjectLayer("base_map", "", "", "raster", base_map=BASE_MAPS["ign_plan"])
+    path = write_project(tmp_path / "a.qgz", [bare, below], title="t", crs="EPSG:2154")
+    root = parsed(path, "a.qgs")
+    last = root.findall("projectlayers/maplayer")[-1]
+    assert last.find("provider").text == "wms"
+    assert last.find("srs/spatialrefsys/authid").text == "EPSG:3857"
+    source = parse_qs(last.find("datasource").text)
+    (url,) = source["url"]
+    assert source["type"] == ["xyz"]
+    assert all(part in url for part in ("={z}", "={x}", "={y}", "LAYER=GEOGRAPHICALGRID"))
+    assert BASE_MAPS["ign_plan"].credit in [one.text for one in root.find("projectMetadata")]
+    assert "© IGN" in project(path, "a.qgs").split("<Layouts>")[1]
+
+
+def test_nothing_is_asked_of_the_network_by_default(small_results):
+    assert not [one for one in parsed(small_results / "heliopolis.qgz").iter("provider")
+                if one.text == "wms"]  # fmt: skip
+
+
+def test_every_raster_has_its_style_beside_it(small_results):
+    rasters = [small_results / "lst.tif", *small_results.glob("scenes/*/lst.tif")]
+    assert len(rasters) == 4
+    for raster in rasters:
+        style = ET.fromstring(raster.with_suffix(".qml").read_text().split("\n", 1)[1])
+        assert style.find("pipe/rasterrenderer").get("type") == "singlebandpseudocolor"
