@@ -99,11 +99,13 @@ def forms(layers, folder):
             continue
         context = QgsAttributeEditorContext()
         form = QgsAttributeForm(layer, next(layer.getFeatures()), context)
-        form.resize(640, 520)
+        form.resize(1000, 520)
+        form.show()
         found = form.findChildren(QTabWidget)
         told[layer.id()] = [one.tabText(i) for one in found for i in range(one.count())]
         for index in range(found[0].count()):
             found[0].setCurrentIndex(index)
+            QgsApplication.processEvents()
             name = re.sub(r"\W", "_", layer.id())
             form.grab().save(os.path.join(folder, f"form-{name}-{index}.png"))
     return told

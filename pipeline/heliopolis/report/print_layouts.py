@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from heliopolis.legend import word
+from heliopolis.report.project_layer import add_properties
 
 Box = tuple[float, float, float, float]
 #: QGIS's numbers of the kinds of layout items.
@@ -26,7 +27,7 @@ class Sheet:
     theme
         Map theme, by its name in the project.
     legend
-        Identifiers and names of the layers of the legend.
+        Identifiers and names of the layers of the legend, and properties of their nodes.
     bounds
         West, south, east, north of the map.
     credits
@@ -34,7 +35,7 @@ class Sheet:
     """
 
     theme: str
-    legend: Sequence[tuple[str, str]]
+    legend: Sequence[tuple[str, str, Mapping[str, str]]]
     bounds: Box
     credits: str
 
@@ -151,12 +152,11 @@ def _legend(layout: str, sheet: Sheet, box: Box) -> ET.Element:
         element = ET.SubElement(styles, "style", name=style, marginTop="2", marginLeft="2")
         ET.SubElement(element, "styleFont", description=f"Sans,{points},-1,5,50,0,0,0,0,0")
     tree = ET.SubElement(item, "layer-tree-group")
-    for key, name in sheet.legend:
+    for key, name, properties in sheet.legend:
         wrapped = name.replace(" \N{EN DASH} ", "|").replace(" (", "|(")
         node = ET.SubElement(tree, "layer-tree-layer", id=key, name=name, checked="Qt::Checked",
                              expanded="1", legend_exp="")  # fmt: skip
-        options = ET.SubElement(ET.SubElement(node, "customproperties"), "Option", type="Map")
-        ET.SubElement(options, "Option", name="legend/title-label", value=wrapped, type="QString")
+        add_properties(node, {"legend/title-label": wrapped, **properties})
     return item
 
 

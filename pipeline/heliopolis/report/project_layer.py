@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,7 +13,7 @@ from pyproj import CRS
 
 from heliopolis.io.qml import style_attributes, style_elements
 from heliopolis.io.qml_raster import band_pipe, band_title
-from heliopolis.legend import SCALES, word
+from heliopolis.legend import BANDS, SCALES, word
 from heliopolis.report.base_maps import BaseMap
 
 Bounds = tuple[float, float, float, float]
@@ -90,6 +91,21 @@ class ProjectLayer:
         if scale is None or self.geometry == "raster":
             return name
         return f"{name} \N{EN DASH} {scale.title(language, self.layer)}"
+
+
+def legend_options(one: ProjectLayer) -> dict[str, str]:
+    """Properties of a layer's node in a legend: of a raster its classes, not its band."""
+    if one.geometry != "raster" or one.base_map is not None:
+        return {}
+    band = "lst_c" if one.acquired is not None else one.band[1]
+    return {"legend/node-order": ",".join(str(i + 1) for i in range(len(BANDS[band].colours)))}
+
+
+def add_properties(node: ET.Element, properties: Mapping[str, str]) -> None:
+    """Append the custom properties of a node of a layer tree."""
+    options = ET.SubElement(ET.SubElement(node, "customproperties"), "Option", type="Map")
+    for name, value in properties.items():
+        ET.SubElement(options, "Option", name=name, value=value, type="QString")
 
 
 def reference_system(crs: CRS) -> ET.Element:

@@ -18,6 +18,8 @@ from heliopolis.report.project_layer import (
     Bounds,
     ProjectLayer,
     add_extent,
+    add_properties,
+    legend_options,
     map_layer,
     reference_system,
 )
@@ -112,7 +114,7 @@ def _tree(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
                 checked="Qt::Checked",
                 expanded="1",
             )
-        ET.SubElement(
+        node = ET.SubElement(
             groups[one.group],
             "layer-tree-layer",
             id=one.key,
@@ -122,6 +124,7 @@ def _tree(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
             checked="Qt::Checked" if one.visible else "Qt::Unchecked",
             expanded="1" if one.visible and one.layer in SCALES else "0",
         )
+        add_properties(node, legend_options(one))
     return root
 
 
@@ -227,7 +230,9 @@ def _printed(
         return ET.Element("Layouts")
     shown = [one for one in layers if one.group in ("", theme) and one.geometry != "none"
              and _in_theme(one)]  # fmt: skip
-    legend = [(one.key, one.name(language)) for one in shown if one.base_map is None]
+    legend = [
+        (one.key, one.name(language), legend_options(one)) for one in shown if one.base_map is None
+    ]
     sheet = Sheet(word(theme, language), legend, bounds, " · ".join(attribution))
     places = next((one for one in layers if one.layer == "places"), None)
     atlas = (places.key, places.name(language), places.source) if places else None

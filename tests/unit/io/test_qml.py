@@ -7,6 +7,7 @@ import pytest
 from heliopolis.io.qml import qml
 from heliopolis.io.qml_form import form_tabs
 from heliopolis.io.qml_raster import band_pipe, band_title
+from heliopolis.io.qml_widgets import decimals
 from heliopolis.legend import BANDS, SCALES
 from heliopolis.variables import layer_fields, layers
 
@@ -88,3 +89,23 @@ def test_bands_have_a_class_for_every_value_and_a_name_with_unit(band):
     assert len(items) == len(BANDS[band].colours)
     assert band_pipe(band, "fr", 3).find("rasterrenderer").get("band") == "3"
     assert band_title(band, "en") != band_title(band, "fr")
+
+
+def test_values_are_shown_in_words_and_without_false_decimals():
+    fields = {one.get("name"): one for one in parsed("buildings", "fr").iter("field")}
+    kinds = {name: one.find("editWidget").get("type") for name, one in fields.items()}
+    assert kinds["best_use"] == kinds["existing_pv"] == "ValueMap"
+    assert kinds["lst_mean_c"] == "Range"
+    precision = fields["lst_mean_c"].find(".//Option[@name='Precision']")
+    assert precision.get("value") == "1"
+    known = layer_fields("hot_zones")
+    assert [decimals(known[n]) for n in ("rank", "area_m2", "p_value", "built_share")] == [
+        0, 0, 4, 2
+    ]  # fmt: skip
+
+
+def test_zones_do_not_tint_the_temperature_below_them():
+    for symbol in parsed("hot_zones").iter("symbol"):
+        assert {
+            one.get("value") for one in symbol.iter("Option") if one.get("name") == "style"
+        } == {"no"}
