@@ -18,6 +18,7 @@ from heliopolis.io.qml_raster import write_raster_style
 from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
+from heliopolis.io.web_tables import write_web_tables
 from heliopolis.report.html import Content, write_report
 from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
@@ -244,6 +245,7 @@ def publish(
     language, base_map = str(wanted.get("language", "en")), wanted.get("base_map")
     for raster, band in _rasters(lst, scene_lsts or []):
         write_raster_style(raster, language, band)
+    write_web_tables(folder / "web", tables, wanted.get("web") or ())
     write_project(
         project,
         project_layers(folder, lst, tables, area, scene_lsts or [], base_map),
