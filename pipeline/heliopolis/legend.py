@@ -129,11 +129,16 @@ _WORDS: dict[str, tuple[str, str]] = {
     "unknown": ("not known", "non connu"),
     "dates": ("Dates", "Dates"),
     "certainty": ("Temperature: how sure", "Température : fiabilité"),
-    "layout_city": ("City, A3", "Ville, A3"),
+    "layout_heat": ("City: heat, A3", "Ville : chaleur, A3"),
+    "layout_solar": ("City: solar, A3", "Ville : solaire, A3"),
     "layout_atlas": ("Atlas of districts, A4", "Atlas des quartiers, A4"),
-    "caution": (
+    "caution_heat": (
         "Surface temperature seen from space on clear days, not the temperature of the air.",
         "Température de surface vue de l'espace par temps clair, et non température de l'air.",
+    ),
+    "caution_solar": (
+        "What the shape and the shade of each roof allow, computed; not an offer.",
+        "Ce que la forme et l'ombre de chaque toit permettent, par calcul ; pas une offre.",
     ),
     "explain": ("Where do these numbers come from?", "D'où viennent ces nombres ?"),
     "hottest": ("Hottest zones", "Zones les plus chaudes"),

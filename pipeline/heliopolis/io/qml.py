@@ -136,7 +136,7 @@ def _renderer(layer: str, language: str, geometry: Geometry) -> ET.Element:
         return _single(layer, geometry)
     labels = [f"{text}" for text in scale.labels(language)]
     classes = list(zip(scale.filters(), labels, scale.colours, strict=True))
-    if layer in _MANY:
+    if layer in GRADUATED:
         return _graduated(scale, labels, word("no_value", language), geometry)
     classes.append((f'"{scale.field}" IS NULL', word("no_value", language), _GREY))
     return _rules(layer, scale, classes, geometry)
@@ -172,7 +172,7 @@ def _rules(
 
 #: Layers of up to millions of features: graduated, which QGIS draws twice as fast as rules, and
 #: without outlines, which would hide the colours of a whole city.
-_MANY = ("buildings",)
+GRADUATED = ("buildings",)
 #: Ends of the open classes, and what stands for NULL in the expression of a graduated style.
 _END, _NULL = 1e9, -1e10
 

@@ -6,6 +6,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from heliopolis.legend import word
 from heliopolis.report.project_layer import add_properties
@@ -24,6 +25,8 @@ class Sheet:
 
     Attributes
     ----------
+    group
+        ``heat`` or ``solar``.
     theme
         Map theme, by its name in the project.
     legend
@@ -34,29 +37,35 @@ class Sheet:
         Text below the map.
     """
 
+    group: Literal["heat", "solar"]
     theme: str
     legend: Sequence[tuple[str, str, Mapping[str, str]]]
     bounds: Box
     credits: str
 
 
-def layouts(city: Sheet, atlas: tuple[str, str, str] | None, language: str) -> ET.Element:
-    """The element ``Layouts`` of a project.
+def layouts(
+    sheets: Sequence[Sheet], atlas: tuple[str, str, str] | None, language: str
+) -> ET.Element:
+    """The element ``Layouts`` of a project: a sheet of the town for each theme, and an atlas.
 
     Parameters
     ----------
-    city
+    sheets
         What is shown.
     atlas
-        Identifier, name and source of the layer of places; None: no atlas.
+        Identifier, name and source of the layer of places, shown as the first sheet shows the
+        town; None: no atlas.
     language
         ``en`` or ``fr``.
     """
     root = ET.Element("Layouts")
-    root.append(_layout(city, None, language, word("layout_city", language), (420.0, 297.0)))
-    if atlas is not None:
+    for sheet in sheets:
+        name = word(f"layout_{sheet.group}", language)
+        root.append(_layout(sheet, None, language, name, (420.0, 297.0)))
+    if sheets and atlas is not None:
         name = word("layout_atlas", language)
-        root.append(_layout(city, atlas, language, name, (297.0, 210.0)))
+        root.append(_layout(sheets[0], atlas, language, name, (297.0, 210.0)))
     return root
 
 
@@ -75,8 +84,8 @@ def _layout(
     map_box = (10.0, 24.0, width - 20.0 - column, height - 46.0)
     items = [
         _map(name, sheet, map_box, atlas is not None),
-        _label(name, "title", _title(atlas, language), (10, 7, width - 40, 14), 18),
-        _label(name, "caution", word("caution", language),
+        _label(name, "title", _title(sheet, atlas), (10, 7, width - 40, 14), 18),
+        _label(name, "caution", word(f"caution_{sheet.group}", language),
                (10, height - 20, width - 20, 6), 9),
         _label(name, "credits", sheet.credits, (10, height - 14, width - 20, 10), 7),
         _legend(name, sheet, (width - column - 4, 24, column, 120)),
@@ -90,9 +99,9 @@ def _layout(
     return layout
 
 
-def _title(atlas: tuple[str, str, str] | None, language: str) -> str:
+def _title(sheet: Sheet, atlas: tuple[str, str, str] | None) -> str:
     place = "" if atlas is None else ' – [% "name" %]'
-    return f"[% @project_title %] – {word('heat', language)}{place}"
+    return f"[% @project_title %] – {sheet.theme}{place}"
 
 
 def _item(

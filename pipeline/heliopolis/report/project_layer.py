@@ -11,7 +11,7 @@ from typing import Literal
 
 from pyproj import CRS
 
-from heliopolis.io.qml import style_attributes, style_elements
+from heliopolis.io.qml import GRADUATED, style_attributes, style_elements
 from heliopolis.io.qml_raster import band_pipe, band_title
 from heliopolis.legend import BANDS, SCALES, word
 from heliopolis.report.base_maps import BaseMap
@@ -94,7 +94,14 @@ class ProjectLayer:
 
 
 def legend_options(one: ProjectLayer) -> dict[str, str]:
-    """Properties of a layer's node in a legend: of a raster its classes, not its band."""
+    """Properties of a layer's node in a legend.
+
+    A raster shows its classes, not the name of its band; a graduated style, which QGIS reads
+    from the highest class down, is shown from the lowest up, as all others are.
+    """
+    if one.layer in GRADUATED:
+        count = len(SCALES[one.layer].colours)
+        return {"legend/node-order": ",".join(map(str, [*range(count - 1, -1, -1), count]))}
     if one.geometry != "raster" or one.base_map is not None:
         return {}
     band = "lst_c" if one.acquired is not None else one.band[1]

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pyproj import CRS
 
@@ -24,6 +25,8 @@ from heliopolis.report.project_layer import (
     reference_system,
 )
 
+#: Groups of layers that are a map theme and a printed sheet.
+THEMES: tuple[Literal["heat", "solar"], ...] = ("heat", "solar")
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -164,7 +167,7 @@ def _view(layers: Sequence[ProjectLayer], crs: CRS) -> ET.Element:
 def _themes(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
     """Map themes: heat, solar and, where there are both, the two together."""
     presets = ET.Element("visibility-presets")
-    groups = [name for name in ("heat", "solar") if any(one.group == name for one in layers)]
+    groups = [name for name in THEMES if any(one.group == name for one in layers)]
     for theme in [*groups, *(["both"] if len(groups) == 2 else [])]:
         preset = ET.SubElement(presets, "visibility-preset", name=word(theme, language))
         for one in layers:
@@ -223,17 +226,21 @@ def _bookmarks(places: Sequence[tuple[str, Bounds]], crs: CRS, language: str) ->
 def _printed(
     layers: Sequence[ProjectLayer], attribution: Sequence[str], language: str
 ) -> ET.Element:
-    """The layouts; none where there is no heat, which they show, or nothing at all."""
+    """The layouts: one for each theme that there is, and an atlas of the places."""
     bounds = _whole(layers)
-    theme = next((name for name in ("heat", "solar") if any(o.group == name for o in layers)), None)
-    if bounds is None or theme is None:
+    if bounds is None:
         return ET.Element("Layouts")
-    shown = [one for one in layers if one.group in ("", theme) and one.geometry != "none"
-             and _in_theme(one)]  # fmt: skip
-    legend = [
-        (one.key, one.name(language), legend_options(one)) for one in shown if one.base_map is None
-    ]
-    sheet = Sheet(word(theme, language), legend, bounds, " · ".join(attribution))
+    sheets = []
+    for theme in THEMES:
+        if any(one.group == theme for one in layers):
+            shown = [o for o in layers if o.group in ("", theme) and o.geometry != "none"]
+            legend = [
+                (one.key, one.name(language), legend_options(one))
+                for one in shown
+                if _in_theme(one) and one.base_map is None
+            ]
+            credits = " · ".join(attribution)
+            sheets.append(Sheet(theme, word(theme, language), legend, bounds, credits))
     places = next((one for one in layers if one.layer == "places"), None)
     atlas = (places.key, places.name(language), places.source) if places else None
-    return layouts(sheet, atlas, language)
+    return layouts(sheets, atlas, language)

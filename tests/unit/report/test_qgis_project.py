@@ -115,3 +115,23 @@ def test_every_raster_has_its_style_beside_it(small_results):
     for raster in rasters:
         style = ET.fromstring(raster.with_suffix(".qml").read_text().split("\n", 1)[1])
         assert style.find("pipe/rasterrenderer").get("type") == "singlebandpseudocolor"
+
+
+def test_each_theme_is_printed_under_its_own_title_and_caution(small_results, tmp_path):
+    whole = parsed(small_results / "heliopolis.qgz")
+    assert [one.get("name") for one in whole.iter("Layout")] == [
+        *("City: heat, A3", "City: solar, A3", "Atlas of districts, A4")
+    ]
+    roofs = ProjectLayer("buildings", "rooftop_pv.gpkg", "solar", bounds=(0, 0, 9, 9))
+    root = parsed(write_project(tmp_path / "heliopolis.qgz", [roofs], title="t", crs="EPSG:2154"))
+    (layout,) = root.iter("Layout")
+    texts = [one.get("labelText") for one in layout.iter("LayoutItem") if one.get("labelText")]
+    assert "[% @project_title %] – Solar" in texts
+    assert not [text for text in texts if "emperature" in text]
+
+
+def test_legends_run_from_the_lowest_class_up(small_results):
+    root = parsed(small_results / "heliopolis.qgz")
+    nodes = {one.get("id"): one for one in root.find("layer-tree-group").iter("layer-tree-layer")}
+    order = nodes["buildings_rooftop_pv"].find(".//Option[@name='legend/node-order']")
+    assert order.get("value") == "5,4,3,2,1,0,6"
