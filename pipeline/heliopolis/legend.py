@@ -151,6 +151,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "form_roof": ("Roof", "Toit"),
     "form_yield": ("Solar yield", "Productible"),
     "form_months": ("Months", "Mois"),
+    "form_use": ("Best use", "Meilleur usage"),
     "form_money": ("Costs and carbon", "Coûts et carbone"),
     "form_survey": ("Survey", "Relevé"),
     "form_other": ("More", "Autres"),

@@ -24,7 +24,8 @@ _TABS = (
     ),
     ("form_heat", r"(lst|anomaly|hot)_\w+"),
     ("form_action", r"cool\w+|action|cost_\w+|plantable_m2|roof_m2"),
-    ("form_money", r"\w*(eur|cost|payback|lcoe|npv|invest|subsid|tariff)\w*|co2_\w+"),
+    ("form_money", r"\w*(eur|cost|payback|lcoe|npv|invest|money|self_consumption)\w*|co2_\w+"),
+    ("form_use", r"use_\w+|\w*score\w*|load_\w+"),
     (
         "form_survey",
         r"quality|surveyed|elevation_year|probability_mean|roof_share|image_\w+|fit_\w+|n_points"
@@ -34,14 +35,14 @@ _TABS = (
     ("form_roof", r"(tilt|azimuth)_\w+|usable_\w*m2|n_planes|\w*obstacle\w*"),
     (
         "form_yield",
-        r"energy_\w+|poa_\w+|specific_yield_\w+|capacity_kwp|n_panels|power_w|shading_loss"
+        r"energy_\w+|array_\w+|poa_\w+|specific_yield_\w+|capacity_kwp|n_panels|power_w|shading_loss"
         r"|sky_view\w*",
     ),
     ("form_other", r"\w+"),
 )
 #: Tabs in the order in which a form shows them.
 _ORDER = ("identity", "heat", "certainty", "ground", "action", "people", "roof", "yield", "months",
-          "money", "survey", "other")  # fmt: skip
+          "use", "money", "survey", "other")  # fmt: skip
 
 
 def form_tabs(layer: str) -> dict[str, list[str]]:

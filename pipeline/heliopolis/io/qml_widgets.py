@@ -10,7 +10,7 @@ from heliopolis.variables import Variable, codes, layer_fields
 #: Decimals by unit; finer ones would pretend a precision that no result has.
 _DECIMALS = {
     "K": 1, "degC": 1, "m": 1, "deg": 0, "%": 0, "m2": 0, "W": 0, "kWp": 1, "EUR": 0,
-    "EUR/year": 0, "kg/year": 0, "kWh/year": 0, "kWh/month": 0, "kWh/kWp/year": 0,
+    "EUR/year": 0, "EUR/kWh": 3, "kg/year": 0, "kWh/year": 0, "kWh/month": 0, "kWh/kWp/year": 0,
     "kWh/m2/year": 0, "year": 0, "years": 1,
 }  # fmt: skip
 #: Of shares and other pure numbers, and of units that are not listed.

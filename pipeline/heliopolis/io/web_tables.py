@@ -17,8 +17,12 @@ import pyogrio
 from heliopolis.io.atomic import replacing
 from heliopolis.variables import conform
 
-#: Zooms of the tiles: from the whole city to a roof (0.6 m a pixel at 50 degrees north).
-_ZOOMS = {"MINZOOM": 10, "MAXZOOM": 16}
+#: Deepest zoom of the tiles, 1.5 m a pixel at 50 degrees north in tiles of 256, and the first of
+#: each layer: parts of roofs are not seen from afar.
+_LAST_ZOOM, _FIRST_ZOOM = 16, 10
+_FIRST_ZOOMS = {"buildings": 12, "roof_planes": 14, "panels": 15}
+#: Largest tile [bytes]; a fuller one is drawn in less detail.
+_LARGEST = 2_000_000
 
 
 def write_web_tables(
@@ -68,5 +72,10 @@ def _tiles(target: Path, name: str, table: gpd.GeoDataFrame) -> None:
         target,
         layer=name,
         driver="PMTiles",
-        dataset_options={"NAME": name, **_ZOOMS},
+        dataset_options={
+            "NAME": name,
+            "MINZOOM": _FIRST_ZOOMS.get(name, _FIRST_ZOOM),
+            "MAXZOOM": _LAST_ZOOM,
+            "MAX_SIZE": _LARGEST,
+        },
     )

@@ -240,7 +240,8 @@ def _printed(
                 if _in_theme(one) and one.base_map is None
             ]
             credits = " · ".join(attribution)
-            sheets.append(Sheet(theme, word(theme, language), legend, bounds, credits))
+            box = _whole([one for one in layers if one.group == theme]) or bounds
+            sheets.append(Sheet(theme, word(theme, language), legend, box, credits))
     places = next((one for one in layers if one.layer == "places"), None)
     atlas = (places.key, places.name(language), places.source) if places else None
     return layouts(sheets, atlas, language)

@@ -135,3 +135,16 @@ def test_legends_run_from_the_lowest_class_up(small_results):
     nodes = {one.get("id"): one for one in root.find("layer-tree-group").iter("layer-tree-layer")}
     order = nodes["buildings_rooftop_pv"].find(".//Option[@name='legend/node-order']")
     assert order.get("value") == "5,4,3,2,1,0,6"
+
+
+def test_a_sheet_shows_the_extent_of_its_own_theme(tmp_path):
+    layers = [
+        ProjectLayer("study_area", "hot_zones.gpkg", "", bounds=(0, 0, 9000, 9000)),
+        ProjectLayer("hot_zones", "hot_zones.gpkg", "heat", bounds=(0, 0, 9000, 9000)),
+        ProjectLayer("buildings", "rooftop_pv.gpkg", "solar", bounds=(10, 10, 90, 90)),
+    ]
+    root = parsed(write_project(tmp_path / "heliopolis.qgz", layers, title="t", crs="EPSG:2154"))
+    extents = [one.find("LayoutItem/Extent") for one in root.iter("Layout")]
+    wide = [float(one.get("xmax")) - float(one.get("xmin")) for one in extents]
+    assert wide[0] > 9000
+    assert 80 < wide[1] < 200
