@@ -31,6 +31,8 @@ class Sheet:
         Map theme, by its name in the project.
     legend
         Identifiers and names of the layers of the legend, and properties of their nodes.
+    rasters
+        Identifiers and names of those that are rasters.
     bounds
         West, south, east, north of the map.
     credits
@@ -40,6 +42,7 @@ class Sheet:
     group: Literal["heat", "solar"]
     theme: str
     legend: Sequence[tuple[str, str, Mapping[str, str]]]
+    rasters: Sequence[tuple[str, str]]
     bounds: Box
     credits: str
 
@@ -130,7 +133,19 @@ def _map(layout: str, sheet: Sheet, box: Box, driven: bool) -> ET.Element:
     ET.SubElement(item, "Extent", xmin=f"{west:.3f}", ymin=f"{south:.3f}",
                   xmax=f"{east:.3f}", ymax=f"{north:.3f}")  # fmt: skip
     ET.SubElement(item, "AtlasMap", atlasDriven=str(int(driven)), scalingMode="2", margin="0.3")
+    if driven:
+        item.append(_clipped(sheet))
     return item
+
+
+def _clipped(sheet: Sheet) -> ET.Element:
+    """Rasters end at the border of a page's place; what is drawn upon them goes on."""
+    settings = ET.Element("atlasClippingSettings", enabled="1", forceLabelsInside="0",
+                          clippingType="0", restrictLayers="1")  # fmt: skip
+    listed = ET.SubElement(settings, "layersToClip")
+    for key, name in sheet.rasters:
+        ET.SubElement(listed, "Layer", name=name).text = key
+    return settings
 
 
 def _fitted(bounds: Box, ratio: float) -> Box:

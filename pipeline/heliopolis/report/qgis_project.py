@@ -239,9 +239,11 @@ def _printed(
                 for one in shown
                 if _in_theme(one) and one.base_map is None
             ]
+            rasters = [(o.key, o.name(language)) for o in shown if o.geometry == "raster"
+                       and o.base_map is None and _in_theme(o)]  # fmt: skip
             credits = " · ".join(attribution)
             box = _whole([one for one in layers if one.group == theme]) or bounds
-            sheets.append(Sheet(theme, word(theme, language), legend, box, credits))
+            sheets.append(Sheet(theme, word(theme, language), legend, rasters, box, credits))
     places = next((one for one in layers if one.layer == "places"), None)
     atlas = (places.key, places.name(language), places.source) if places else None
     return layouts(sheets, atlas, language)
