@@ -148,3 +148,10 @@ def test_a_sheet_shows_the_extent_of_its_own_theme(tmp_path):
     wide = [float(one.get("xmax")) - float(one.get("xmin")) for one in extents]
     assert wide[0] > 9000
     assert 80 < wide[1] < 200
+
+
+def test_on_a_page_of_the_atlas_the_temperature_ends_at_the_border_of_the_place(small_results):
+    root = parsed(small_results / "heliopolis.qgz")
+    (clip,) = root.iter("atlasClippingSettings")
+    assert (clip.get("enabled"), clip.get("restrictLayers")) == ("1", "1")
+    assert [one.text for one in clip.iter("Layer")] == ["lst_tif_lst"]
