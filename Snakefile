@@ -202,6 +202,11 @@ rule publish:
     params:
         code=source_digest(
             "heliopolis.report",
+            "heliopolis.io.qml",
+            "heliopolis.io.qml_form",
+            "heliopolis.io.qml_raster",
+            "heliopolis.io.qml_widgets",
+            "heliopolis.io.web_tables",
             "heliopolis.variables",
             "heliopolis.legend",
             "heliopolis.steps.publish",

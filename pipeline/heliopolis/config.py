@@ -449,6 +449,12 @@ class Report(Section):
     language: Literal["en", "fr"] = Field("en", description="Language of project and report")
     title: str | None = Field(None, description="Title; the name of the area by default")
     attribution: tuple[str, ...] = Field((), description="Credits of the data, printed everywhere")
+    base_map: Literal["osm", "ign_plan", "ign_photo"] | None = Field(
+        None, description="Online map below the layers of the QGIS project; QGIS fetches its tiles"
+    )
+    web: tuple[Literal["geoparquet", "pmtiles"], ...] = Field(
+        (), description="Also write the layers for web maps and notebooks, into web/"
+    )
 
 
 class Network(Section):

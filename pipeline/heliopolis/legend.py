@@ -15,6 +15,7 @@ from heliopolis.variables import find
 _HEAT = ("#f8cd37", "#f78410", "#d74b3f", "#a02a63", "#62146e")
 _SOLAR = ("#155132", "#0f6f49", "#118e66", "#28ae86", "#4bcdaa", "#76ebcf")
 _ANOMALY = ("#1b5a9c", "#529dc8", "#b8d8e9", "#f7f6f6", "#f9c6ac", "#dc6e57", "#a21328")
+_TRUST = ("#eef1f6", "#c5d0df", "#97a9c4", "#667fa6", "#3a5685", "#16305e")
 _LST = (
     "#f3f68a",
     "#fac228",
@@ -95,6 +96,17 @@ SCALES: dict[str, Scale] = {
     "lst.tif": Scale("lst_median_c", (20, 24, 28, 32, 36, 40, 44, 48), _LST, "°C"),
 }
 
+#: What is drawn of the bands of rasters. Signs of trust run from pale to dark blue, so that no
+#: map of them looks like one of heat or of the sun.
+BANDS: dict[str, Scale] = {
+    "lst_median_c": SCALES["lst.tif"],
+    "lst_c": SCALES["lst.tif"],
+    "anomaly_c": Scale("anomaly_c", (-4, -2, 0, 2, 4, 6), _ANOMALY, "K"),
+    "lst_sd_c": Scale("lst_sd_c", (0.5, 1, 1.5, 2, 3), _TRUST, "K"),
+    "n_obs": Scale("n_obs", (2, 3, 5, 8, 12), _TRUST),
+    "effective_resolution_m": Scale("effective_resolution_m", (20, 40, 60, 100, 200), _TRUST, "m"),
+}
+
 _WORDS: dict[str, tuple[str, str]] = {
     "hot_zones": ("Hot zones", "Zones chaudes"),
     "heat_cells": ("Heat by cell", "Chaleur par cellule"),
@@ -112,15 +124,37 @@ _WORDS: dict[str, tuple[str, str]] = {
     "solar": ("Solar", "Solaire"),
     "both": ("Heat and solar", "Chaleur et solaire"),
     "no_value": ("no value", "sans valeur"),
+    "yes": ("yes", "oui"),
+    "no": ("no", "non"),
+    "unknown": ("not known", "non connu"),
     "dates": ("Dates", "Dates"),
-    "layout_city": ("City, A3", "Ville, A3"),
+    "certainty": ("Temperature: how sure", "Température : fiabilité"),
+    "layout_heat": ("City: heat, A3", "Ville : chaleur, A3"),
+    "layout_solar": ("City: solar, A3", "Ville : solaire, A3"),
     "layout_atlas": ("Atlas of districts, A4", "Atlas des quartiers, A4"),
-    "caution": (
+    "caution_heat": (
         "Surface temperature seen from space on clear days, not the temperature of the air.",
         "Température de surface vue de l'espace par temps clair, et non température de l'air.",
     ),
+    "caution_solar": (
+        "What the shape and the shade of each roof allow, computed; not an offer.",
+        "Ce que la forme et l'ombre de chaque toit permettent, par calcul ; pas une offre.",
+    ),
     "explain": ("Where do these numbers come from?", "D'où viennent ces nombres ?"),
     "hottest": ("Hottest zones", "Zones les plus chaudes"),
+    "form_identity": ("Overview", "Aperçu"),
+    "form_heat": ("Heat", "Chaleur"),
+    "form_certainty": ("How sure", "Fiabilité"),
+    "form_ground": ("Ground", "Sol"),
+    "form_action": ("What can be done", "Ce qui peut être fait"),
+    "form_people": ("People", "Habitants"),
+    "form_roof": ("Roof", "Toit"),
+    "form_yield": ("Solar yield", "Productible"),
+    "form_months": ("Months", "Mois"),
+    "form_use": ("Best use", "Meilleur usage"),
+    "form_money": ("Costs and carbon", "Coûts et carbone"),
+    "form_survey": ("Survey", "Relevé"),
+    "form_other": ("More", "Autres"),
 }
 
 

@@ -6,10 +6,11 @@ Run with the Python that QGIS was installed for, not with the project's own envi
         results/demo/heliopolis.qgz /tmp/pictures
 
 Needs QGIS >= 3.22 (Debian: python3-qgis qgis-providers). Writes theme-<name>.png and
-layer-<id>.png into the folder, a PNG and a PDF of each print layout, prints one JSON line (version,
-layers, themes, layouts, bookmarks, days, warnings of QGIS's log, share of each picture that is
-drawn), and leaves with status 1 when a layer is invalid, a vector layer has no renderer of ours, or
-a picture cannot be saved.
+layer-<id>.png into the folder, form-<layer>.png of the first feature, a PNG and a PDF of each print
+layout, prints one JSON line (version, layers, themes, forms, layouts, bookmarks, days, warnings of
+QGIS's log, share of each picture that is drawn), and leaves with status 1 when a layer is invalid,
+a vector layer has no renderer of ours, or a picture cannot be saved. ``loose`` is the renderer of
+each file when it is opened alone, without the project.
 """
 
 import json
@@ -26,9 +27,13 @@ from qgis.core import (
     QgsMapRendererSequentialJob,
     QgsMapSettings,
     QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
 )
+from qgis.gui import QgsAttributeEditorContext, QgsAttributeForm, QgsGui
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QTabWidget
 
 SIZE = QSize(900, 700)
 
@@ -84,10 +89,39 @@ def print_layouts(project, folder):
     return told
 
 
+def forms(layers, folder):
+    """Open the form of the first feature of each layer with tabs; return the tabs."""
+    QgsGui.editorWidgetRegistry().initEditors()
+    told = {}
+    for layer in layers:
+        config = layer.editFormConfig()
+        if config.layout() != config.TabLayout or not layer.featureCount():
+            continue
+        context = QgsAttributeEditorContext()
+        form = QgsAttributeForm(layer, next(layer.getFeatures()), context)
+        form.resize(1000, 520)
+        form.show()
+        found = form.findChildren(QTabWidget)
+        told[layer.id()] = [one.tabText(i) for one in found for i in range(one.count())]
+        for index in range(found[0].count()):
+            found[0].setCurrentIndex(index)
+            QgsApplication.processEvents()
+            name = re.sub(r"\W", "_", layer.id())
+            form.grab().save(os.path.join(folder, f"form-{name}-{index}.png"))
+    return told
+
+
+def loose(layer):
+    """Renderer of a layer's file opened by itself; None where it has no style of its own."""
+    kind = QgsVectorLayer if hasattr(layer, "featureCount") else QgsRasterLayer
+    alone = kind(layer.source(), "alone")
+    return alone.renderer().type() if alone.isSpatial() else None
+
+
 def main(project_file, folder):
     """Check and draw one project."""
     os.makedirs(folder, exist_ok=True)
-    application = QgsApplication([], False)
+    application = QgsApplication([], True)
     application.initQgis()
     project = QgsProject.instance()
     messages = []
@@ -109,6 +143,9 @@ def main(project_file, folder):
         if not layer.isSpatial():
             continue
         entry["renderer"] = layer.renderer().type()
+        if layer.providerType() == "wms":
+            continue
+        entry["loose"] = loose(layer)
         entry["crs"] = layer.crs().authid()
         if hasattr(layer, "featureCount"):
             entry["features"] = layer.featureCount()
@@ -143,6 +180,8 @@ def main(project_file, folder):
         for node in project.layerTreeRoot().children()
         if hasattr(node, "findLayers")
     ]
+    vectors = [one for one in project.mapLayers().values() if hasattr(one, "featureCount")]
+    report["forms"] = forms(vectors, folder)
     report["layouts"] = print_layouts(project, folder)
     report["bookmarks"] = [one.name() for one in project.bookmarkManager().bookmarks()]
     report["days"] = [

@@ -51,13 +51,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory):
 def test_every_layer_is_valid_styled_and_drawn(rendered, language):
     told, pictures = rendered[language]
     assert told["crs"] == "EPSG:2154"
-    assert len(told["layers"]) == 13
+    assert len(told["layers"]) == 17
     assert told["warnings"] == []
     for key, layer in told["layers"].items():
         assert layer["valid"], key
         if "renderer" in layer:
             known = ("RuleRenderer", "graduatedSymbol", "singleSymbol", "singlebandpseudocolor")
             assert layer["renderer"] in known
+            assert layer["loose"] == layer["renderer"], f"{key}: the file brings its style"
             assert layer["drawn"] > 0.001, key
             assert (pictures / f"layer-{key}.png").stat().st_size > 1000
     assert told["extent"] != "Empty"
@@ -75,18 +76,29 @@ def test_themes_and_groups(rendered, language, themes):
     told, _ = rendered[language]
     assert set(told["themes"]) == themes
     assert all(theme["drawn"] > 0.01 for theme in told["themes"].values())
-    assert len(told["tree"]) == 3
+    assert len(told["tree"]) == 4
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("language", "first"), [("en", "Overview"), ("fr", "Aperçu")])
+def test_forms_have_tabs(rendered, language, first):
+    told, pictures = rendered[language]
+    assert len(told["forms"]) >= 6
+    for tabs in told["forms"].values():
+        assert tabs[0] == first
+        assert len(tabs) >= 2
+    assert len(list(pictures.glob("form-*.png"))) == sum(map(len, told["forms"].values()))
 
 
 @pytest.mark.services
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_layouts_are_exported_and_places_marked(rendered, language):
     told, pictures = rendered[language]
-    assert [one["failed"] for one in told["layouts"].values()] == [[], []]
-    assert list(told["layouts"].values())[1]["pages"] > 1
+    assert [one["failed"] for one in told["layouts"].values()] == [[], [], []]
+    assert list(told["layouts"].values())[2]["pages"] > 1
     for kind in ("png", "pdf"):
         files = list(pictures.glob(f"layout-*.{kind}"))
-        assert len(files) == 2
+        assert len(files) == 3
         assert all(file.stat().st_size > 5000 for file in files)
     assert len(told["bookmarks"]) == 4
     assert told["days"] == ["2025-06-03", "2025-06-12", "2025-06-19"]

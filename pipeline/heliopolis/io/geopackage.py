@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import pyogrio
-import shapely
 
 from heliopolis.errors import GridError
 from heliopolis.io.atomic import replacing
+from heliopolis.io.layer_stream import append_layer
 from heliopolis.io.qml import Geometry, qml
-from heliopolis.variables import Variable, codes, conform, layer_fields
+from heliopolis.variables import Variable, codes, layer_fields
 
 _FIELDS_COLUMNS = ["layer", "field", "unit", "meaning_en", "meaning_fr", "source"]
-#: Geometry type of a layer that has no feature to tell it.
-_EMPTY_TYPE = {"study_area": "MultiPolygon"}
 
 _STYLES_TABLE = """
 CREATE TABLE layer_styles (
@@ -96,45 +93,20 @@ def write_geopackage(
     Path
         ``path``.
     """
-    tables = {name: _ready(name, conform(name, table)) for name, table in layers.items()}
-    _one_crs(tables, path)
+    _one_crs(layers, path)
     with replacing(path) as target:
-        for name, table in tables.items():
-            _append(target, name, table)
-        _append_fields(target, list(tables))
+        for name, table in layers.items():
+            append_layer(target, name, table)
+        _append_fields(target, list(layers))
         with closing(sqlite3.connect(target)) as base, base:
             base.executescript(_METADATA_TABLES)
-            _write_styles(base, tables, language, styles)
-            _write_aliases(base, tables, language)
+            _write_styles(base, layers, language, styles)
+            _write_aliases(base, layers, language)
             _write_provenance(base, provenance)
         with closing(sqlite3.connect(target)) as base:
             base.execute("PRAGMA journal_mode=DELETE")
             base.execute("VACUUM")
     return path
-
-
-def _ready(name: str, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Valid geometries of one type: repaired, and multi where single and multi are mixed.
-
-    Outer rings run counter-clockwise and holes clockwise, as OGC 06-103r4, 6.1.11 wants them.
-    """
-    geometry = np.asarray(table.geometry.array)
-    broken = ~(shapely.is_valid(geometry) | shapely.is_missing(geometry))
-    if broken.any():
-        geometry = geometry.copy()
-        geometry[broken] = shapely.make_valid(geometry[broken], method="structure")
-    kinds = {str(kind) for kind in table.geom_type.dropna().unique()}
-    if kinds == {"Polygon", "MultiPolygon"} or _EMPTY_TYPE.get(name) == "MultiPolygon":
-        geometry = np.array([_multi(one) for one in geometry], dtype=object)
-    geometry = shapely.orient_polygons(geometry)
-    made = table.copy()
-    made[made.geometry.name] = gpd.GeoSeries(geometry, index=table.index, crs=table.crs)
-    return made
-
-
-def _multi(geometry: Any) -> Any:
-    is_single = geometry is not None and geometry.geom_type == "Polygon"
-    return shapely.MultiPolygon([geometry]) if is_single else geometry
 
 
 def _one_crs(tables: Mapping[str, gpd.GeoDataFrame], path: Path) -> None:
@@ -147,21 +119,6 @@ def _one_crs(tables: Mapping[str, gpd.GeoDataFrame], path: Path) -> None:
             )
     if len({crs.to_wkt() for crs in systems.values()}) > 1:
         raise GridError("the layers are in different coordinate reference systems", where=str(path))
-
-
-def _append(target: Path, name: str, table: gpd.GeoDataFrame) -> None:
-    kinds = sorted({str(kind) for kind in table.geom_type.dropna().unique()})
-    kind = kinds[0] if len(kinds) == 1 else _EMPTY_TYPE.get(name, "Polygon")
-    pyogrio.write_dataframe(
-        table.reset_index(drop=True),
-        target,
-        layer=name,
-        driver="GPKG",
-        geometry_type="Unknown" if len(kinds) > 1 else kind,
-        append=target.exists(),
-        dataset_options={"VERSION": "1.2"},
-        layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom", "FID": "fid"},
-    )
 
 
 def fields_table(names: list[str]) -> pd.DataFrame:

@@ -6,20 +6,26 @@ import uuid
 import xml.etree.ElementTree as ET
 from typing import Literal
 
+from heliopolis.io.qml_form import form_elements
+from heliopolis.io.qml_widgets import widgets
 from heliopolis.legend import SCALES, Scale, word
-from heliopolis.variables import codes, layer_fields
+from heliopolis.variables import layer_fields
 
 Geometry = Literal["polygon", "point"]
 
 #: Version that the styles are written for; later ones read it too.
 QGIS_VERSION = "3.22.0"
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+#: First line of a style or project.
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _GREY = "#d9d9d9"
 #: Layers that are only drawn from this scale denominator on.
 _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
-_OUTLINES = {"hot_zones": ("#3a0d2a", 0.55), "places": ("#4d4d4d", 0.4)}
+_OUTLINES = {"places": ("#4d4d4d", 0.4)}
 #: How much the inside covers what lies below [0..1]; outlines are always full.
-_OPACITY = {"hot_zones": 0.45, "heat_cells": 0.75, "places": 0.85}
+_OPACITY = {"heat_cells": 0.75, "places": 0.85}
+#: Layers drawn as a line of the class's colour in a white and dark border, and the line's width
+#: [mm]: a tinted inside would shift the colours of the temperature below it.
+_RINGS = {"hot_zones": 0.8}
 #: Layers with the action that explains a feature.
 _EXPLAINED = ("buildings", "roof_planes", "hot_zones", "places")
 #: Run by QGIS: the values of one feature, with what the layer ``fields`` beside it says of them.
@@ -67,7 +73,7 @@ def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str
     """
     root = ET.Element("qgis", style_attributes(layer))
     root.extend(style_elements(layer, language, geometry))
-    return _DOCTYPE + ET.tostring(root, encoding="unicode")
+    return DOCTYPE + ET.tostring(root, encoding="unicode")
 
 
 def style_attributes(layer: str) -> dict[str, str]:
@@ -92,8 +98,9 @@ def style_elements(layer: str, language: str, geometry: Geometry = "polygon") ->
         element = ET.Element(tag)
         element.text = text
         elements.append(element)
-    elements.append(_value_maps(layer, language))
+    elements.append(widgets(layer, language))
     elements.append(_aliases(layer, language))
+    elements += form_elements(layer, language)
     if layer in _EXPLAINED:
         elements.append(_explain(layer, language))
     if "name" in layer_fields(layer) or f"{layer[:-1]}_id" in layer_fields(layer):
@@ -129,7 +136,7 @@ def _renderer(layer: str, language: str, geometry: Geometry) -> ET.Element:
         return _single(layer, geometry)
     labels = [f"{text}" for text in scale.labels(language)]
     classes = list(zip(scale.filters(), labels, scale.colours, strict=True))
-    if layer in _MANY:
+    if layer in GRADUATED:
         return _graduated(scale, labels, word("no_value", language), geometry)
     classes.append((f'"{scale.field}" IS NULL', word("no_value", language), _GREY))
     return _rules(layer, scale, classes, geometry)
@@ -153,6 +160,9 @@ def _rules(
             label=label,
             filter=expression,
         )
+        if layer in _RINGS and geometry == "polygon":
+            symbols.append(_ring(str(index), colour, _RINGS[layer]))
+            continue
         outline, width = _OUTLINES.get(layer, ("#404040", 0.1))
         symbols.append(
             _symbol(str(index), geometry, colour, outline, width, _OPACITY.get(layer, 1.0))
@@ -162,7 +172,7 @@ def _rules(
 
 #: Layers of up to millions of features: graduated, which QGIS draws twice as fast as rules, and
 #: without outlines, which would hide the colours of a whole city.
-_MANY = ("buildings",)
+GRADUATED = ("buildings",)
 #: Ends of the open classes, and what stands for NULL in the expression of a graduated style.
 _END, _NULL = 1e9, -1e10
 
@@ -212,28 +222,47 @@ def _symbol(
     *,
     hollow: bool = False,
 ) -> ET.Element:
-    kind, cls = ("fill", "SimpleFill") if geometry == "polygon" else ("marker", "SimpleMarker")
-    symbol = ET.Element(
-        "symbol", type=kind, name=name, alpha="1", clip_to_extent="1", force_rhr="0"
-    )
-    layer = ET.SubElement(symbol, "layer", {"class": cls, "enabled": "1", "locked": "0"})
-    layer.set("pass", "0")
+    symbol = _empty_symbol(name, geometry)
     properties = {
         "color": _rgba(colour, round(255 * opacity)),
         "outline_color": _rgba(outline or colour),
         "outline_style": "dash" if hollow else "solid" if outline else "no",
         "outline_width": f"{width_mm:g}",
-        "outline_width_unit": "MM",
-        "joinstyle": "round",
     }
     if geometry == "polygon":
         properties["style"] = "no" if hollow else "solid"
     else:
         properties |= {"name": "circle", "size": "3", "size_unit": "MM"}
-    options = ET.SubElement(layer, "Option", type="Map")
-    for key, value in properties.items():
-        ET.SubElement(options, "Option", name=key, value=value, type="QString")
+    _add_symbol_layer(symbol, "SimpleFill" if geometry == "polygon" else "SimpleMarker", properties)
     return symbol
+
+
+def _ring(name: str, colour: str, width_mm: float) -> ET.Element:
+    """A hollow polygon: a line of a colour between two borders, seen on light and on dark."""
+    symbol = _empty_symbol(name, "polygon")
+    for tone, width in (("#202020", width_mm + 0.9), ("#ffffff", width_mm + 0.6),
+                        (colour, width_mm)):  # fmt: skip
+        _add_symbol_layer(
+            symbol,
+            "SimpleFill",
+            {"style": "no", "outline_color": _rgba(tone), "outline_style": "solid",
+             "outline_width": f"{width:g}"},
+        )  # fmt: skip
+    return symbol
+
+
+def _empty_symbol(name: str, geometry: Geometry) -> ET.Element:
+    kind = "fill" if geometry == "polygon" else "marker"
+    return ET.Element("symbol", type=kind, name=name, alpha="1", clip_to_extent="1", force_rhr="0")
+
+
+def _add_symbol_layer(symbol: ET.Element, kind: str, properties: dict[str, str]) -> None:
+    layer = ET.SubElement(symbol, "layer", {"class": kind, "enabled": "1", "locked": "0"})
+    layer.set("pass", "0")
+    options = ET.SubElement(layer, "Option", type="Map")
+    shared = {"outline_width_unit": "MM", "joinstyle": "round"}
+    for key, value in {**properties, **shared}.items():
+        ET.SubElement(options, "Option", name=key, value=value, type="QString")
 
 
 def _labeling(expression: str, geometry: Geometry, limit: int | None) -> ET.Element:
@@ -274,23 +303,6 @@ def _aliases(layer: str, language: str) -> ET.Element:
     for index, (name, one) in enumerate(layer_fields(layer).items(), start=1):
         ET.SubElement(aliases, "alias", index=str(index), field=name, name=one.alias(language))
     return aliases
-
-
-def _value_maps(layer: str, language: str) -> ET.Element:
-    """What the codes of coded fields mean, for tables and forms."""
-    root = ET.Element("fieldConfiguration")
-    for name in layer_fields(layer):
-        known = codes(layer, name, language)
-        if not known:
-            continue
-        widget = ET.SubElement(ET.SubElement(root, "field", name=name), "editWidget",
-                               type="ValueMap")  # fmt: skip
-        options = ET.SubElement(ET.SubElement(widget, "config"), "Option", type="Map")
-        listed = ET.SubElement(options, "Option", type="List", name="map")
-        for code, text in known.items():
-            pair = ET.SubElement(listed, "Option", type="Map")
-            ET.SubElement(pair, "Option", name=text, value=code, type="QString")
-    return root
 
 
 def _explain(layer: str, language: str) -> ET.Element:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from heliopolis.legend import word
+from heliopolis.report.project_layer import add_properties
 
 Box = tuple[float, float, float, float]
 #: QGIS's numbers of the kinds of layout items.
@@ -23,39 +25,50 @@ class Sheet:
 
     Attributes
     ----------
+    group
+        ``heat`` or ``solar``.
     theme
         Map theme, by its name in the project.
     legend
-        Identifiers and names of the layers of the legend.
+        Identifiers and names of the layers of the legend, and properties of their nodes.
+    rasters
+        Identifiers and names of those that are rasters.
     bounds
         West, south, east, north of the map.
     credits
         Text below the map.
     """
 
+    group: Literal["heat", "solar"]
     theme: str
-    legend: Sequence[tuple[str, str]]
+    legend: Sequence[tuple[str, str, Mapping[str, str]]]
+    rasters: Sequence[tuple[str, str]]
     bounds: Box
     credits: str
 
 
-def layouts(city: Sheet, atlas: tuple[str, str, str] | None, language: str) -> ET.Element:
-    """The element ``Layouts`` of a project.
+def layouts(
+    sheets: Sequence[Sheet], atlas: tuple[str, str, str] | None, language: str
+) -> ET.Element:
+    """The element ``Layouts`` of a project: a sheet of the town for each theme, and an atlas.
 
     Parameters
     ----------
-    city
+    sheets
         What is shown.
     atlas
-        Identifier, name and source of the layer of places; None: no atlas.
+        Identifier, name and source of the layer of places, shown as the first sheet shows the
+        town; None: no atlas.
     language
         ``en`` or ``fr``.
     """
     root = ET.Element("Layouts")
-    root.append(_layout(city, None, language, word("layout_city", language), (420.0, 297.0)))
-    if atlas is not None:
+    for sheet in sheets:
+        name = word(f"layout_{sheet.group}", language)
+        root.append(_layout(sheet, None, language, name, (420.0, 297.0)))
+    if sheets and atlas is not None:
         name = word("layout_atlas", language)
-        root.append(_layout(city, atlas, language, name, (297.0, 210.0)))
+        root.append(_layout(sheets[0], atlas, language, name, (297.0, 210.0)))
     return root
 
 
@@ -74,8 +87,8 @@ def _layout(
     map_box = (10.0, 24.0, width - 20.0 - column, height - 46.0)
     items = [
         _map(name, sheet, map_box, atlas is not None),
-        _label(name, "title", _title(atlas, language), (10, 7, width - 40, 14), 18),
-        _label(name, "caution", word("caution", language),
+        _label(name, "title", _title(sheet, atlas), (10, 7, width - 40, 14), 18),
+        _label(name, "caution", word(f"caution_{sheet.group}", language),
                (10, height - 20, width - 20, 6), 9),
         _label(name, "credits", sheet.credits, (10, height - 14, width - 20, 10), 7),
         _legend(name, sheet, (width - column - 4, 24, column, 120)),
@@ -89,9 +102,9 @@ def _layout(
     return layout
 
 
-def _title(atlas: tuple[str, str, str] | None, language: str) -> str:
+def _title(sheet: Sheet, atlas: tuple[str, str, str] | None) -> str:
     place = "" if atlas is None else ' – [% "name" %]'
-    return f"[% @project_title %] – {word('heat', language)}{place}"
+    return f"[% @project_title %] – {sheet.theme}{place}"
 
 
 def _item(
@@ -120,7 +133,19 @@ def _map(layout: str, sheet: Sheet, box: Box, driven: bool) -> ET.Element:
     ET.SubElement(item, "Extent", xmin=f"{west:.3f}", ymin=f"{south:.3f}",
                   xmax=f"{east:.3f}", ymax=f"{north:.3f}")  # fmt: skip
     ET.SubElement(item, "AtlasMap", atlasDriven=str(int(driven)), scalingMode="2", margin="0.3")
+    if driven:
+        item.append(_clipped(sheet))
     return item
+
+
+def _clipped(sheet: Sheet) -> ET.Element:
+    """Rasters end at the border of a page's place; what is drawn upon them goes on."""
+    settings = ET.Element("atlasClippingSettings", enabled="1", forceLabelsInside="0",
+                          clippingType="0", restrictLayers="1")  # fmt: skip
+    listed = ET.SubElement(settings, "layersToClip")
+    for key, name in sheet.rasters:
+        ET.SubElement(listed, "Layer", name=name).text = key
+    return settings
 
 
 def _fitted(bounds: Box, ratio: float) -> Box:
@@ -151,12 +176,11 @@ def _legend(layout: str, sheet: Sheet, box: Box) -> ET.Element:
         element = ET.SubElement(styles, "style", name=style, marginTop="2", marginLeft="2")
         ET.SubElement(element, "styleFont", description=f"Sans,{points},-1,5,50,0,0,0,0,0")
     tree = ET.SubElement(item, "layer-tree-group")
-    for key, name in sheet.legend:
+    for key, name, properties in sheet.legend:
         wrapped = name.replace(" \N{EN DASH} ", "|").replace(" (", "|(")
         node = ET.SubElement(tree, "layer-tree-layer", id=key, name=name, checked="Qt::Checked",
                              expanded="1", legend_exp="")  # fmt: skip
-        options = ET.SubElement(ET.SubElement(node, "customproperties"), "Option", type="Map")
-        ET.SubElement(options, "Option", name="legend/title-label", value=wrapped, type="QString")
+        add_properties(node, {"legend/title-label": wrapped, **properties})
     return item
 
 

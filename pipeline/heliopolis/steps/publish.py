@@ -15,9 +15,11 @@ from heliopolis.errors import InputError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.geopackage import layer_names, write_geopackage
 from heliopolis.io.provenance import delivered_licences, licences, output_records, run_record
+from heliopolis.io.qml_raster import write_raster_style
 from heliopolis.io.raster import read_raster
 from heliopolis.io.stac_out import write_stac
 from heliopolis.io.vector import read_layer
+from heliopolis.io.web_tables import write_web_tables
 from heliopolis.report.html import Content, write_report
 from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
@@ -238,10 +240,14 @@ def publish(
         record["heat"]["season"] = season(scene_lsts or [], records, tables.get("hot_zones"))
     solar = Solar.model_validate(options.get("solar") or {})
     record["energy"] |= computation_carbon(record["energy"], solar)
-    language = str((options.get("report") or {}).get("language", "en"))
+    wanted = options.get("report") or {}
+    language, base_map = str(wanted.get("language", "en")), wanted.get("base_map")
+    for raster, band in _rasters(lst, scene_lsts or []):
+        write_raster_style(raster, language, band)
+    write_web_tables(folder / "web", tables, wanted.get("web") or ())
     write_project(
         project,
-        project_layers(folder, lst, tables, area, scene_lsts or []),
+        project_layers(folder, lst, tables, area, scene_lsts or [], base_map),
         title=record["title"],
         crs=str(options.get("crs") or area.crs.to_string()),
         language=language,
@@ -264,6 +270,12 @@ def publish(
         solar_year=(options.get("elevation") or {}).get("year"),
     )
     write_json(run, record)
+
+
+def _rasters(lst: Path | None, scene_lsts: list[Path]) -> list[tuple[Path, str]]:
+    """Rasters of the result, each with the band that is shown of it."""
+    whole = [] if lst is None else [(lst, "lst_median_c")]
+    return [*whole, *((path, "lst_c") for path in scene_lsts)]
 
 
 def _tables(hot_zones: Path | None, rooftop_pv: Path | None) -> dict[str, gpd.GeoDataFrame]:

@@ -12,12 +12,15 @@ from typing import Any, Literal
 import geopandas as gpd
 
 from heliopolis.io.provenance import scene_record
-from heliopolis.io.raster import geobox_of, raster_grid, read_raster, read_tags
-from heliopolis.report.qgis_project import Bounds, ProjectLayer
+from heliopolis.io.raster import band_names, raster_grid, read_tags
+from heliopolis.report.base_maps import BASE_MAPS
+from heliopolis.report.project_layer import Bounds, ProjectLayer
 from heliopolis.scene import Scene
 
 HEAT_LAYERS = ("places", "hot_zones", "heat_cells")
 SOLAR_LAYERS = ("panels", "roof_planes", "buildings")
+#: Bands of the temperature that the project shows besides the median.
+_TRUST = ("anomaly_c", "lst_sd_c", "n_obs", "effective_resolution_m")
 #: Layers that are switched on when the project is opened.
 _SHOWN = {"hot_zones", "buildings", "roof_planes", "panels", "study_area", "lst.tif"}
 
@@ -124,8 +127,13 @@ def project_layers(
     tables: Mapping[str, gpd.GeoDataFrame],
     area: gpd.GeoDataFrame,
     scene_lsts: Sequence[Path] = (),
+    base_map: str | None = None,
 ) -> list[ProjectLayer]:
-    """Layers of the project from top to bottom; ``scene_lsts`` are the maps of single dates."""
+    """Layers of the project from top to bottom.
+
+    ``scene_lsts`` are the maps of single dates, ``base_map`` is one of
+    `heliopolis.report.base_maps.BASE_MAPS`.
+    """
     made: list[ProjectLayer] = []
     heat, solar = "hot_zones" in tables, "buildings" in tables
     if "study_area" in tables:
@@ -137,10 +145,7 @@ def project_layers(
         if name in tables
     ]
     if lst is not None:
-        box = geobox_of(read_raster(lst, ["lst_median_c"])).boundingbox
-        name = lst.resolve().relative_to(folder.resolve()).as_posix()
-        bounds = (box.left, box.bottom, box.right, box.top)
-        made.append(ProjectLayer("lst.tif", name, "heat", "raster", bounds))
+        made += _temperature(folder, lst)
     made += _dates(folder, scene_lsts)
     made += [
         _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name])
@@ -151,7 +156,27 @@ def project_layers(
         made.append(ProjectLayer("fields", "hot_zones.gpkg", "heat", "none"))
     if solar:
         made.append(ProjectLayer("fields", "rooftop_pv.gpkg", "solar", "none"))
+    if base_map is not None:
+        chosen = BASE_MAPS[base_map]
+        made.append(ProjectLayer("base_map", "", "", "raster", base_map=chosen))
     return made
+
+
+def _temperature(folder: Path, lst: Path) -> list[ProjectLayer]:
+    """The map of temperature and, switched off, what tells how far it can be trusted."""
+    box = raster_grid(lst).boundingbox
+    name = lst.resolve().relative_to(folder.resolve()).as_posix()
+    bounds = (box.left, box.bottom, box.right, box.top)
+    bands = band_names(lst)
+    trust = [
+        ProjectLayer(
+            "lst.tif", name, "certainty", "raster", bounds, False,
+            band=(bands.index(band) + 1, band),
+        )
+        for band in _TRUST
+        if band in bands
+    ]  # fmt: skip
+    return [ProjectLayer("lst.tif", name, "heat", "raster", bounds), *trust]
 
 
 def _dates(folder: Path, scene_lsts: Sequence[Path]) -> list[ProjectLayer]:

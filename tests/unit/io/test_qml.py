@@ -5,7 +5,10 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from heliopolis.io.qml import qml
-from heliopolis.legend import SCALES
+from heliopolis.io.qml_form import form_tabs
+from heliopolis.io.qml_raster import band_pipe, band_title
+from heliopolis.io.qml_widgets import decimals
+from heliopolis.legend import BANDS, SCALES
 from heliopolis.variables import layer_fields, layers
 
 DRAWN = [name for name in layers() if name != "fields"]
@@ -57,3 +60,52 @@ def test_zones_are_labelled_with_their_rank():
     style = parsed("hot_zones")
     assert style.get("labelsEnabled") == "1"
     assert style.find("labeling/settings/text-style").get("fieldName") == '"rank"'
+
+
+@pytest.mark.parametrize("layer", layers())
+def test_each_field_is_on_one_tab_of_the_form(layer):
+    fields = [name for tab in form_tabs(layer).values() for name in tab]
+    assert sorted(fields) == sorted(layer_fields(layer))
+
+
+@pytest.mark.parametrize("layer", ["buildings", "roof_planes", "hot_zones", "places"])
+def test_forms_have_tabs_by_theme_in_both_languages(layer):
+    forms = [parsed(layer, language).find("attributeEditorForm") for language in ("en", "fr")]
+    names = [[tab.get("name") for tab in form] for form in forms]
+    assert len(names[0]) == len(set(names[0])) >= 4
+    assert len(set(names[0]) & set(names[1])) == 0
+    assert [[f.get("name") for f in tab] for tab in forms[0]] == list(form_tabs(layer).values())
+    assert parsed(layer).find("editorlayout").text == "tablayout"
+
+
+def test_a_layer_of_one_theme_has_no_tabs():
+    assert parsed("study_area").find("attributeEditorForm") is None
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_bands_have_a_class_for_every_value_and_a_name_with_unit(band):
+    items = list(band_pipe(band, "fr", 3).iter("item"))
+    assert [one.get("value") for one in items][-1] == "inf"
+    assert len(items) == len(BANDS[band].colours)
+    assert band_pipe(band, "fr", 3).find("rasterrenderer").get("band") == "3"
+    assert band_title(band, "en") != band_title(band, "fr")
+
+
+def test_values_are_shown_in_words_and_without_false_decimals():
+    fields = {one.get("name"): one for one in parsed("buildings", "fr").iter("field")}
+    kinds = {name: one.find("editWidget").get("type") for name, one in fields.items()}
+    assert kinds["best_use"] == kinds["existing_pv"] == "ValueMap"
+    assert kinds["lst_mean_c"] == "Range"
+    precision = fields["lst_mean_c"].find(".//Option[@name='Precision']")
+    assert precision.get("value") == "1"
+    known = layer_fields("hot_zones")
+    assert [decimals(known[n]) for n in ("rank", "area_m2", "p_value", "built_share")] == [
+        0, 0, 4, 2
+    ]  # fmt: skip
+
+
+def test_zones_do_not_tint_the_temperature_below_them():
+    for symbol in parsed("hot_zones").iter("symbol"):
+        assert {
+            one.get("value") for one in symbol.iter("Option") if one.get("name") == "style"
+        } == {"no"}

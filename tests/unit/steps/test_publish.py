@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -102,14 +103,16 @@ def test_run_record_is_complete(small_results):
     assert {one["file"] for one in run["outputs"]} >= {"lst.tif", "rooftop_pv.gpkg"}
 
 
-def publish_into(folder, **inputs):
+def publish_into(folder, options_report=None, **inputs):
+    options = {**shared().small_options(), "jobs": str(folder / "work" / "jobs")}
+    options["report"] = {**options.get("report", {}), **(options_report or {})}
     publish(
         project=folder / "heliopolis.qgz",
         report=folder / "report.html",
         map_page=folder / "map.html",
         stac=folder / "stac" / "collection.json",
         run=folder / "run.json",
-        options={**shared().small_options(), "jobs": str(folder / "work" / "jobs")},
+        options=options,
         **inputs,
     )
 
@@ -183,3 +186,16 @@ def test_the_year_of_the_survey_reaches_every_building(small_inputs, tmp_path):
     options = {**shared().small_options(), "elevation": {"points": ["a.laz"]}}
     unknown = merged(small_inputs, tmp_path / "b.gpkg", options=options)
     assert unknown["elevation_year"].isna().all()
+
+
+def test_web_tables_and_base_map_come_on_request(small_inputs, tmp_path):
+    merged(small_inputs, tmp_path / "rooftop_pv.gpkg", lst=None, hot_zones=None)
+    wanted = {"base_map": "osm", "web": ["geoparquet", "pmtiles"], "language": "fr"}
+    publish_into(tmp_path, options_report=wanted, rooftop_pv=tmp_path / "rooftop_pv.gpkg")
+    assert {one.name for one in (tmp_path / "web").iterdir()} == {
+        f"{layer}.{ending}"
+        for layer in ("buildings", "roof_planes", "panels", "study_area")
+        for ending in ("parquet", "pmtiles")
+    }
+    with zipfile.ZipFile(tmp_path / "heliopolis.qgz") as archive:
+        assert "tile.openstreetmap.org" in archive.read("heliopolis.qgs").decode()
