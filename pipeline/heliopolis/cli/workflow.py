@@ -66,9 +66,10 @@ def run(
         tell("", "failed", error=str(error), exit_code=error.exit_code)
         raise
     seconds, results = time.monotonic() - tell.started, str(study.results.resolve())
-    text = (
-        f"done in {seconds:.0f} s; open the project in QGIS, report.html and map.html in a browser"
-    )
+    what = "open the project in QGIS, report.html and map.html in a browser"
+    if {"-n", "--dry-run", "--dryrun"} & set(context.args):
+        what = "nothing was made: a dry run"
+    text = f"done in {seconds:.0f} s; {what}"
     tell(text, "done", results=results)
     if not machine:
         print(results)

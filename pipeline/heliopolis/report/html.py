@@ -52,6 +52,14 @@ class Content:
     costs: Mapping[str, Any] | None = None
     use_weights: Mapping[str, float] | None = None
 
+    @property
+    def lead(self) -> str:
+        """What the run tells about, in a line."""
+        heat = self.lst is not None or self.hot_zones is not None
+        roofs = self.roof_planes is not None
+        key = "lead" if heat == roofs else ("lead_heat" if heat else "lead_roofs")
+        return say(key, self.language)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -138,7 +146,7 @@ def render(content: Content) -> str:
             title=run["title"],
             policy=policy(style=style),
             style=style,
-            lead=say("lead", language),
+            lead=content.lead,
             contents=say("contents", language),
             banner=say("simulated", language) if run["simulated"] else "",
             sections=[one for one in sections(content) if not one.empty],

@@ -44,6 +44,7 @@ def render_map(content: Content, packed: Packed | None = None) -> str:
     return environment().get_template("map/map.html.j2").render(
         language=language,
         title=run["title"],
+        lead=content.lead,
         policy=policy(style=style, script=script),
         style=style,
         script=script,

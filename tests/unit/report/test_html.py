@@ -236,3 +236,13 @@ def test_numbers_in_french(value, digits, text):
 
 def test_say_puts_values_in():
     assert "7" in say("tiles_failed", "en", n="7", names="e1_n1")
+
+
+def test_lead_names_what_the_run_tells_about(small_results):
+    area = read_layer(small_results / "rooftop_pv.gpkg", "study_area")
+    bare = Content({}, "en", area)
+    roofs = replace(bare, roof_planes=area)
+    assert roofs.lead == "What every roof can produce"
+    assert replace(roofs, language="fr").lead == "Ce que chaque toit peut produire"
+    assert replace(bare, hot_zones=area).lead == "Where it is too hot"
+    assert replace(roofs, hot_zones=area).lead == bare.lead
