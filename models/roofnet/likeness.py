@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from roofnet import data, weights
 from roofnet.crops import Crops, photometric
 from roofnet.layers import LAYERS
-from roofnet.predict import TILE_PX, Predictor, window_of
+from roofnet.predict import TILE_PX, Predictor, Seen, window_of
 from roofnet.unet import CONTEXT, RoofUNet
 
 #: Pictures of each training city.
@@ -73,15 +73,22 @@ def fit(net: RoofUNet, samples: Sequence[data.Sample]) -> None:
 
 
 def settle(sidecar: Path, validation: Sequence[data.Sample]) -> None:
-    """Note the limit that all but `BEYOND` of the validation pictures keep."""
+    """Note the limits that all but `BEYOND` of the validation pictures keep."""
     net = Predictor(weights.read(sidecar))
-    far = [distance(net, data.to_working(sample)) for sample in validation]
-    weights.settle(sidecar, unlike_limit=round(float(np.quantile(far, 1 - BEYOND)), 3))
+    looks = [look(net, data.to_working(sample)) for sample in validation]
+    far, unsure = (
+        round(float(np.quantile(values, 1 - BEYOND)), 3)
+        for values in (
+            [seen.mean_unlike() for seen in looks],
+            [seen.unsure_share() for seen in looks if seen.like_roof],
+        )
+    )
+    weights.settle(sidecar, unlike_limit=far, unsure_limit=unsure)
 
 
-def distance(net: Predictor, image: NDArray[Any]) -> float:
-    """Mean distance of the tiles of a picture (y, x, band) from the training images."""
+def look(net: Predictor, image: NDArray[Any]) -> Seen:
+    """What the net saw in a picture (y, x, band) at the working resolution."""
     seen = net.seen()
     height, width = image.shape[:2]
     net.predict(partial(window_of, image), (0, height), (0, width), seen=seen)
-    return seen.mean_unlike()
+    return seen

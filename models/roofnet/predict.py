@@ -27,6 +27,8 @@ COLOURS = 3
 #: Tiles of the lattice that are remembered at most.
 REMEMBERED = 64
 _MARGIN_PX = 16
+#: Probabilities from which a pixel may be roof, and from which it is surely one.
+LIKE_ROOF, SURE_ROOF = 0.2, 0.75
 
 Array = NDArray[Any]
 #: Gives the tile at a row and column of the working grid.
@@ -104,6 +106,7 @@ class Seen:
         self._most = most
         self._answers: dict[tuple[int, int], Answer | None] = {}
         self._unlike: dict[tuple[int, int], tuple[float, float]] = {}
+        self._like_roof: dict[tuple[int, int], tuple[int, int]] = {}
 
     def __contains__(self, corner: tuple[int, int]) -> bool:
         return corner in self._answers
@@ -118,12 +121,25 @@ class Seen:
         self._answers[corner] = answer
         if answer is not None:
             self._unlike[corner] = (answer.unlike, answer.share)
+            roof = answer.chance[0][answer.present]
+            like = int((roof >= LIKE_ROOF).sum())
+            self._like_roof[corner] = (like, like - int((roof >= SURE_ROOF).sum()))
 
     def forget(self, row: int, column: int) -> None:
         """Drop the answers that end above ``row`` and left of ``column``."""
         for corner in list(self._answers):
             if corner[0] + TILE_PX <= row and corner[1] + TILE_PX <= column:
                 del self._answers[corner]
+
+    @property
+    def like_roof(self) -> int:
+        """Pixels that may be roof, from `LIKE_ROOF` up, of all tiles."""
+        return sum(like for like, _ in self._like_roof.values())
+
+    def unsure_share(self) -> float:
+        """Share of the pixels that may be roof of which the net is not sure; NaN without any."""
+        unsure = sum(count for _, count in self._like_roof.values())
+        return unsure / self.like_roof if self.like_roof else float("nan")
 
     def mean_unlike(self) -> float:
         """Mean distance of the tiles from the training images, by the image they hold."""

@@ -51,6 +51,8 @@ class Weights:
         Slope and offset on the logits of the roof, fitted on the validation cities.
     unlike_limit
         Distance from the training images beyond which the net is not to be trusted.
+    unsure_limit
+        Share of the pixels that may be roof of which the net is not sure, likewise.
     sha256
         Digest of the safetensors and of the ONNX file.
     licence
@@ -67,6 +69,7 @@ class Weights:
     outline_probability: float
     calibration: tuple[float, float]
     unlike_limit: float
+    unsure_limit: float
     sha256: dict[str, str]
     licence: str
 
@@ -194,6 +197,7 @@ def read(sidecar: Path) -> Weights:
         outline_probability=float(record.get("outline_probability", record["threshold"])),
         calibration=(float(slope), float(offset)),
         unlike_limit=float(record.get("unlike_limit", "inf")),
+        unsure_limit=float(record.get("unsure_limit", "inf")),
         sha256=dict(record["sha256"]),
         licence=str(record["licence"]),
     )

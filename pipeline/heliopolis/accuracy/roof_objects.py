@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from scipy import ndimage
 
 from heliopolis.roofs.connected import Whole
 from heliopolis.roofs.outline import Rules, outlines_and_originals
-from heliopolis.roofs.probability import FAR_M
+from heliopolis.roofs.probability import FAR_M, is_strange
 
 #: Smaller buildings are not counted [m2].
 MIN_AREA_M2 = 12.0
@@ -139,11 +138,13 @@ def score_likeness(data_dir: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The limit of the warning, and for each place the mean distance and the share of the image
-        beyond the limit.
+        The limits of the warning; for each place the mean distance, the share of the image beyond
+        the limit, the share of what may be roof of which the net is not sure, and whether a run
+        would warn.
     """
     from roofnet import data
-    from roofnet.predict import Predictor, window_of
+    from roofnet.likeness import look
+    from roofnet.predict import Predictor
 
     net = Predictor()
     root = data_dir / "aerial"
@@ -156,17 +157,20 @@ def score_likeness(data_dir: Path) -> dict[str, Any]:
         image = np.ascontiguousarray(ortho[slice(*rows), slice(*columns)])
         blank = np.zeros(image.shape[:2], "uint8")
         pictures[name] = [data.to_working(data.Sample(name, image, blank, _EUGENE_GSD_M))]
-    told: dict[str, Any] = {"limit": net.weights.unlike_limit}
+    told: dict[str, Any] = {
+        "unlike_limit": net.weights.unlike_limit,
+        "unsure_limit": net.weights.unsure_limit,
+    }
     for name, images in pictures.items():
-        far, beyond = [], []
-        for image in images:
-            seen = net.seen()
-            height, width = image.shape[:2]
-            net.predict(partial(window_of, image), (0, height), (0, width), seen=seen)
-            far.append(seen.mean_unlike())
-            beyond.append(seen.unlike_share(net.weights.unlike_limit))
+        looks = [look(net, image) for image in images]
+        like = np.array([seen.like_roof for seen in looks], "float64")
+        share = np.array([seen.unsure_share() for seen in looks])
+        unsure = float(np.nansum(share * like) / max(like.sum(), 1))
+        beyond = float(np.nanmean([seen.unlike_share(net.weights.unlike_limit) for seen in looks]))
         told[name] = {
-            "distance": round(float(np.mean(far)), 3),
-            "share_beyond": round(float(np.nanmean(beyond)), 3),
+            "unlike": round(float(np.mean([seen.mean_unlike() for seen in looks])), 3),
+            "unlike_share": round(beyond, 3),
+            "unsure_share": round(unsure, 3),
+            "warns": is_strange(beyond, unsure, net.weights.unsure_limit),
         }
     return told

@@ -46,7 +46,8 @@ def part(
     gsd_m
         Pixel size [m].
     neck_m
-        Parts that are joined only by a neck narrower than this are parted [m]; None: never.
+        Parts that are joined only by a neck narrower than this are parted [m]; None: never. Not
+        used where the net tells of edges.
     edge, inside_m
         Probability of an edge, and distance to it [m], (y, x), as the net sees them; None:
         only necks part.
@@ -54,8 +55,7 @@ def part(
     depth = ndimage.distance_transform_edt(np.pad(roof, 1))[1:-1, 1:-1] * gsd_m
     cores = depth > (np.inf if neck_m is None else neck_m / 2)
     if edge is not None and inside_m is not None:
-        seen = roof & (edge < EDGE) & (inside_m > CORE_DEPTH_M)
-        cores = seen if neck_m is None else seen & cores
+        cores = roof & (edge < EDGE) & (inside_m > CORE_DEPTH_M)
         depth = np.minimum(depth, inside_m)
     numbered, count = ndimage.label(cores)
     size = np.bincount(numbered.ravel(), minlength=count + 1)[1:] * gsd_m**2

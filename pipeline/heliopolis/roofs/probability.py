@@ -28,7 +28,19 @@ HALO_M = 146.0
 #: Distance from one tile of the net to the next [m].
 TILE_STEP_M = 128.0
 
+#: Share of an image that may be unlike the training images without a warning.
+_MUCH = 0.5
+
 Floats = NDArray[np.float32]
+
+
+def is_strange(unlike_share: float, unsure_share: float, unsure_limit: float) -> bool:
+    """Whether an image calls for a warning: unlike the training images, or the net is unsure.
+
+    >>> is_strange(0.1, 0.6, 0.8), is_strange(0.6, 0.6, 0.8), is_strange(float("nan"), 0.9, 0.8)
+    (False, True, True)
+    """
+    return unlike_share > _MUCH or unsure_share > unsure_limit
 
 
 def load_net(weights: Any = None, threads: int = 0) -> Any:

@@ -24,7 +24,7 @@ from heliopolis.roofs import fusion
 from heliopolis.roofs.agreement import Agreement, agreement
 from heliopolis.roofs.connected import Floats
 from heliopolis.roofs.outline import Rules, outlines_and_originals
-from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, load_net
+from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, is_strange, load_net
 from heliopolis.roofs.registration import Shift, estimate_block_shifts, estimate_shift
 
 _LOG = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ _BANDS = {
 }
 #: Probability from which a pixel is panel, and least area of panels on a roof [m2].
 _PANEL, _PANELS_M2 = 0.5, 2.0
-#: Share of the image beyond which a warning is given that it is unlike the training images.
-_MUCH = 0.5
 
 
 def roof_probability(
@@ -55,8 +53,9 @@ def roof_probability(
         Georeferenced images in any CRS, first one on top.
     probability
         GeoTIFF to write: bands ``roof_probability``, ``edge_probability``, ``edge_distance_m``,
-        ``panel_probability``; the tag ``unlike_share`` says how much of it lies in pictures
-        unlike those of the training.
+        ``panel_probability``; the tags ``unlike_share`` and ``unsure_share`` say how much of it
+        lies in pictures unlike those of the training, and of how much of what may be roof the
+        net is not sure.
     tile
         Identifier of the tile.
     options
@@ -89,6 +88,9 @@ def roof_probability(
         "outline_probability": str(net.weights.outline_probability),
         "weights_sha256": net.weights.sha256[net.weights.onnx.name],
         "unlike_share": f"{seen.unlike_share(net.weights.unlike_limit):.3f}",
+        "unsure_share": f"{seen.unsure_share():.3f}",
+        "unsure_limit": str(net.weights.unsure_limit),
+        "like_roof_px": str(seen.like_roof),
     }
     write_cog(probability, bands, tags=tags)
 
@@ -100,7 +102,7 @@ def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[st
     ``originals`` the lines as found, with the same ``outline_id``.
     """
     roofs = Roofs.model_validate(options["roofs"])
-    warn_of_unlike(probabilities)
+    warn_of_strange(probabilities)
     rules = Rules(
         threshold_of(probabilities, roofs),
         roofs.min_area_m2,
@@ -272,18 +274,25 @@ def mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
     return tiles.bands([_BAND], tiles.grid)[0], tiles.grid
 
 
-def warn_of_unlike(probabilities: list[Path]) -> float:
-    """Share of the image unlike the training images; a warning where it is large."""
-    shares = [float(read_tags(path).get("unlike_share", "nan")) for path in probabilities]
-    told = [share for share in shares if share == share]
-    share = float(np.mean(told)) if told else float("nan")
-    if share > _MUCH:
+def warn_of_strange(probabilities: list[Path]) -> None:
+    """Warn where the images are unlike those that the net was trained on."""
+    tags = [read_tags(path) for path in probabilities]
+    tags = [one for one in tags if one.get("unlike_share", "nan") != "nan"]
+    if not tags:
+        return
+    unlike, unsure, like = (
+        np.array([float(one[name]) for one in tags])
+        for name in ("unlike_share", "unsure_share", "like_roof_px")
+    )
+    share = float(np.nansum(unsure * like) / max(like.sum(), 1.0))
+    if is_strange(float(unlike.mean()), share, float(tags[0]["unsure_limit"])):
         _LOG.warning(
-            "%.0f %% of the image is unlike the images that the net was trained on: look at its "
-            "roofs before they are used, or set roofs.net: off",
+            "%.0f %% of the image is unlike the images that the net was trained on, and of %.0f %% "
+            "of what may be roof it is not sure: look at its roofs before they are used, or set "
+            "roofs.net: off",
+            100 * unlike.mean(),
             100 * share,
         )
-    return share
 
 
 def threshold_of(probabilities: list[Path], roofs: Roofs) -> float:

@@ -30,13 +30,11 @@ from heliopolis.io.limits import reading
 from heliopolis.io.raster import read_onto
 from heliopolis.io.vector import write_layers
 from heliopolis.roofs.outline import Rules, outlines_and_originals
-from heliopolis.roofs.probability import FAR_M, TILE_STEP_M, Scene, load_net
+from heliopolis.roofs.probability import FAR_M, TILE_STEP_M, Scene, is_strange, load_net
 
 #: Largest net that is read [bytes].
 _LARGEST_NET = 2_000_000_000
 _BLOCK_PX = 2048
-#: Share of the image beyond which a warning is given that it is unlike the training images.
-_MUCH = 0.5
 #: Ground sampling distances that the net was tried on [m].
 _GSD_M = (0.05, 0.7)
 
@@ -75,10 +73,15 @@ def segment_image(
         seen = _by_blocks(
             image, field, net, height=height, flips=flips, block_px=block_px, progress=progress
         )
-        share = seen.unlike_share(net.weights.unlike_limit)
-        if share > _MUCH and warn is not None:
-            warn(f"{share:.0%} of {image.name} is unlike the images that the net was trained on: "
-                 "look at the roofs before they are used")  # fmt: skip
+        told = net.weights
+        strange = is_strange(
+            seen.unlike_share(told.unlike_limit), seen.unsure_share(), told.unsure_limit
+        )
+        if strange and warn is not None:
+            warn(
+                f"{image.name} is unlike the images that the net was trained on, or the net is "
+                "not sure of most of what may be roof: look at the roofs before they are used"
+            )
         field.publish(out)
         if polygons is None:
             return None
