@@ -34,7 +34,9 @@ class Range:
 
     def scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Brightness in 0..1; NaN stays."""
-        return np.clip((values - self.low) / (self.high - self.low), 0, 1).astype("float32")
+        out = np.asarray(values, "float32") - np.float32(self.low)
+        out /= np.float32(self.high - self.low)
+        return np.clip(out, 0, 1, out=out)
 
 
 def brightness_range(paths: Sequence[PathLike]) -> Range:
@@ -198,6 +200,15 @@ def read_colours(
     inside = (slice(top - rows[0], below - rows[0]), slice(left - columns[0], right - columns[0]))
     out[:, inside[0], inside[1]] = values
     return out
+
+
+def seen_part(path: PathLike, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where a window that lies within an image holds a picture (y, x)."""
+    window = Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
+    with open_dataset(path) as source:
+        if all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums):
+            return np.ones((rows[1] - rows[0], columns[1] - columns[0]), "bool")
+        return np.asarray(source.dataset_mask(window=window) > 0)
 
 
 def new_plain(path: Path, grid: ImageGrid, names: Sequence[str], dtype: str) -> None:

@@ -78,11 +78,14 @@ class Scene:
         Ground sampling distance along x and along y [m].
     corner_m
         x and y of the upper-left corner of the upper-left pixel [m].
+    present
+        Gives where there is image (y, x), if that can be told without reading it.
     """
 
     read: Callable[[tuple[int, int], tuple[int, int]], Floats]
     gsd_m: tuple[float, float]
     corner_m: tuple[float, float]
+    present: Callable[[tuple[int, int], tuple[int, int]], NDArray[np.bool_]] | None = None
 
     def tile(self, row: int, column: int) -> Floats:
         """Tile (y, x, band) of the net at a row and column of the working grid."""
@@ -113,9 +116,13 @@ class Scene:
         across = _back(columns, self.corner_m[0], self.gsd_m[0])
         made = net.predict(self.tile, down.span, across.span, flips=flips, seen=seen)
         out = resample(made[:heads], down.kernel, across.kernel)
-        missing = ~np.isfinite(self.read(rows, columns)[:COLOURS]).any(axis=0)
-        out[:, missing] = np.nan
+        out[:, ~self._seen(rows, columns)] = np.nan
         return out
+
+    def _seen(self, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.bool_]:
+        if self.present is not None:
+            return self.present(rows, columns)
+        return np.asarray(np.isfinite(self.read(rows, columns)[:COLOURS]).any(axis=0))
 
 
 def answers(

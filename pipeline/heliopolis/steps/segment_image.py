@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -24,6 +26,7 @@ from heliopolis.io.imagery import (
     new_plain,
     read_colours,
     read_window,
+    seen_part,
     write_window,
 )
 from heliopolis.io.limits import reading
@@ -35,6 +38,8 @@ from heliopolis.roofs.probability import FAR_M, TILE_STEP_M, Scene, is_strange, 
 #: Largest net that is read [bytes].
 _LARGEST_NET = 2_000_000_000
 _BLOCK_PX = 2048
+#: Memory for blocks of files [bytes].
+_CACHE = 128 * 1024 * 1024
 #: Ground sampling distances that the net was tried on [m].
 _GSD_M = (0.05, 0.7)
 
@@ -68,7 +73,10 @@ def segment_image(
         )
     net = read_net(weights)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+    with (
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder,
+        rasterio.Env(GDAL_CACHEMAX=_CACHE),
+    ):
         field = _Answers(Path(folder), grid)
         seen = _by_blocks(
             image, field, net, height=height, flips=flips, block_px=block_px, progress=progress
@@ -158,8 +166,8 @@ def _by_blocks(
             return values
         return np.concatenate([values, _heights(height, grid, rows, columns)])
 
-    scene = Scene(read, grid.gsd_m, grid.corner_m)
-    seen = net.seen(math.ceil(grid.shape[1] * grid.gsd_m[0] / TILE_STEP_M) + 24)
+    scene = Scene(read, grid.gsd_m, grid.corner_m, partial(seen_part, image))
+    seen = net.seen(math.ceil(grid.shape[1] * grid.gsd_m[0] / TILE_STEP_M) + 64)
     corners = [
         (top, left)
         for top in range(0, grid.shape[0], block_px)
