@@ -82,6 +82,7 @@ def test_sidecar_describes_the_files() -> None:
     assert shipped.bands == ("red", "green", "blue", "nir", "height")
     assert shipped.heads == ("roof", "edge", "inside", "panel")
     assert 0 < shipped.unlike_limit < 100
+    assert 0 < shipped.unsure_limit < 1
     assert shipped.gsd_m == 0.25
     assert 0 < shipped.threshold < 1
     for name, digest in shipped.sha256.items():
