@@ -49,6 +49,8 @@ class Weights:
         on the validation cities.
     calibration
         Slope and offset on the logits of the roof, fitted on the validation cities.
+    panel_threshold
+        Probability from which a pixel is a panel; None where the net has no skill at panels.
     unlike_limit
         Distance from the training images beyond which the net is not to be trusted.
     unsure_limit
@@ -68,6 +70,7 @@ class Weights:
     threshold: float
     outline_probability: float
     calibration: tuple[float, float]
+    panel_threshold: float | None
     unlike_limit: float
     unsure_limit: float
     sha256: dict[str, str]
@@ -196,6 +199,9 @@ def read(sidecar: Path) -> Weights:
         threshold=float(record["threshold"]),
         outline_probability=float(record.get("outline_probability", record["threshold"])),
         calibration=(float(slope), float(offset)),
+        panel_threshold=None
+        if record.get("panel_threshold") is None
+        else float(record["panel_threshold"]),
         unlike_limit=float(record.get("unlike_limit", "inf")),
         unsure_limit=float(record.get("unsure_limit", "inf")),
         sha256=dict(record["sha256"]),

@@ -36,8 +36,8 @@ _BANDS = {
     "edge_distance_m": ("m", "distance to the building's edge, at most 4 m", FAR_M),
     "panel_probability": ("1", "probability of solar panels", 1.0),
 }
-#: Probability from which a pixel is panel, and least area of panels on a roof [m2].
-_PANEL, _PANELS_M2 = 0.5, 2.0
+#: Least area of panels on a roof [m2].
+_PANELS_M2 = 2.0
 
 
 def roof_probability(
@@ -87,6 +87,7 @@ def roof_probability(
         "threshold": str(net.weights.threshold),
         "outline_probability": str(net.weights.outline_probability),
         "weights_sha256": net.weights.sha256[net.weights.onnx.name],
+        "panel_threshold": str(net.weights.panel_threshold or ""),
         "unlike_share": f"{seen.unlike_share(net.weights.unlike_limit):.3f}",
         "unsure_share": f"{seen.unsure_share():.3f}",
         "unsure_limit": str(net.weights.unsure_limit),
@@ -182,10 +183,13 @@ def buildings(
 def _existing_panels(
     made: gpd.GeoDataFrame, probabilities: list[Path], shift: Shift | None
 ) -> pd.Series:
-    """Whether each building carries panels, as far as the net tells; NULL without image."""
+    """Whether each building carries panels; NULL where the net or the image cannot tell."""
+    threshold = read_tags(probabilities[0]).get("panel_threshold", "")
+    if not threshold:
+        return pd.Series(pd.NA, index=made.index, dtype="boolean")
     tiles = Tiles(probabilities)
     seen = tiles.bands(["panel_probability"], tiles.grid)[0]
-    panels = fusion.moved(fusion.RoofRaster(seen, tiles.grid, _PANEL), shift)
+    panels = fusion.moved(fusion.RoofRaster(seen, tiles.grid, float(threshold)), shift)
     area = pd.Series(fusion.panel_area_m2(made, panels), index=made.index)
     return (area >= _PANELS_M2).astype("boolean").mask(area.isna())
 

@@ -174,8 +174,10 @@ def test_near_infrared_is_not_taken_for_transparency(tmp_path: Path, marked_alph
     np.testing.assert_allclose(made[0], made[1], atol=5e-3)
 
 
-@pytest.mark.parametrize(("east", "role"), [(0, "adds"), (20, "left out")])
-def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, role) -> None:
+@pytest.mark.parametrize(
+    ("east", "role", "panel"), [(0, "adds", "0.5"), (20, "left out", "0.5"), (0, "adds", "")]
+)
+def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, role, panel) -> None:
     places = [(x, y) for x in range(20, 270, 40) for y in range(20, 270, 40)]
     houses = [box(x, y, x + 12, y + 9) for x, y in places]
     seen = [*(affinity.translate(h, east, 0) for h in houses[1:]), box(270, 270, 290, 290)]
@@ -187,7 +189,7 @@ def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, rol
         name: wrap_xr(np.where(mask, *values).astype("float32"), grid)
         for name, values in said.items()
     }
-    tags = {"threshold": "0.5", "outline_probability": "0.5"}
+    tags = {"threshold": "0.5", "outline_probability": "0.5", "panel_threshold": panel}
     write_cog(tmp_path / "t.tif", bands, tags=tags)
     known = gpd.GeoDataFrame(
         {"building_id": [str(i) for i in range(len(houses))]}, geometry=houses, crs="EPSG:2154"
@@ -208,7 +210,8 @@ def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, rol
     assert read_layer(made, "agreement")["role"].tolist() == [role]
     assert len(read_layer(made, "image_shifts")) == 4
     if role == "adds":
-        assert table["existing_pv"].sum() == 49
+        assert table["existing_pv"].sum() == (49 if panel else 0)
+        assert table["existing_pv"].isna().all() == (not panel)
         assert table["change"].value_counts().to_dict() == {"none": 48, "gone": 1, "new": 1}
     else:
         assert table["change"].isna().all()
