@@ -42,7 +42,10 @@ if CFG.uses_net:
             outlines="work/roofs/outlines.gpkg",
         params:
             code=source_digest(
-                "heliopolis.roofs.outline", "heliopolis.roofs.regularise"
+                "heliopolis.roofs.connected",
+                "heliopolis.roofs.outline",
+                "heliopolis.roofs.parting",
+                "heliopolis.roofs.regularise",
             ),
             options=STUDY.options("roof_outlines"),
         script:
