@@ -142,9 +142,7 @@ def usable_part(
         discs = shapely.buffer(shapely.points(obstacles), _OBSTACLE_RADIUS_M, quad_segs=3)
         free = free.difference(shapely.union_all(discs))
     half = _LEAST_WIDTH_M / 2
-    # Opened with a mitre, a sharp corner could come back longer than it was.
-    wide = free.buffer(-half, join_style="mitre").buffer(half, join_style="mitre")
-    free = wide.intersection(free)
+    free = free.buffer(-half, join_style="mitre").buffer(half, join_style="mitre")
     pieces = [p for p in shapely.get_parts(_areal(free)) if p.area >= _LEAST_PIECE_M2]
     return MultiPolygon(pieces) if len(pieces) > 1 else (pieces[0] if pieces else Polygon())
 
