@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
+from heliopolis.config import Roofs, Solar
 from heliopolis.errors import ConfigError, InputError
 from heliopolis.io.vector import read_layer
 from heliopolis.report.words import number
@@ -17,6 +19,8 @@ from heliopolis.solar.roof_use import POOR_SUN
 from heliopolis.steps.building_table import FLAT_DEG, MIN_CAPACITY_KWP, MIN_COVERED, PEER_FACTOR
 from heliopolis.variables import layer_fields
 
+#: Sections of the configuration that a building's numbers rest on.
+_SECTIONS: dict[str, type[BaseModel]] = {"solar": Solar, "roofs": Roofs}
 _DIGITS = {"kWh/year": 0, "kWh/month": 0, "kWh/kWp/year": 0, "kWh/m2/year": 0, "m2": 1, "1": 3}
 _WORDS = {
     "building": ("Building", "Bâtiment"),
@@ -225,19 +229,27 @@ def _inputs(run: Mapping[str, Any], row: Mapping[str, Any], language: str) -> It
 
 
 def _constants(run: Mapping[str, Any], language: str) -> Iterator[str]:
-    config = run.get("config") or {}
     yield from _heading("constants", language)
-    for section in ("solar", "roofs"):
-        for key, value in (config.get(section) or {}).items():
+    for section in _SECTIONS:
+        for key, value in _settings(run, section).items():
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
             yield f"{section}.{key} = {_say('unknown', language) if text is None else text}"
     versions = run.get("versions") or {}
     yield f"heliopolis {versions.get('heliopolis', '?')}, config {run.get('config_sha256')}"
 
 
+def _settings(run: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """What a section of the configuration said, and the defaults of what it did not say."""
+    said = dict((run.get("config") or {}).get(section) or {})
+    try:
+        return _SECTIONS[section].model_validate(said).model_dump(mode="json")
+    except ValidationError:  # a run of another version
+        return said
+
+
 def _steps(run: Mapping[str, Any], row: Mapping[str, Any], language: str) -> Iterator[str]:
     yield from _heading("steps", language)
-    solar = (run.get("config") or {}).get("solar") or {}
+    solar = _settings(run, "solar")
     unknown = _say("unknown", language)
     yield _say("step_outline", language, source=row.get("source") or unknown)
     yield _say("step_planes", language)

@@ -162,6 +162,7 @@ def test_explain_tells_planes_inputs_constants_and_steps(small_results, small_re
         assert part in text
     assert "existing_pv = not known" in text
     assert "Simulated inputs" in text
+    assert "m in 36 directions" in text  # a default that the configuration does not name
     french = explain_building(small_results_fr, "bat-059")
     assert "Aucun pan" in french
 
