@@ -198,6 +198,7 @@ rule rooftop_pv:
         code=source_digest(
             "heliopolis.steps.building_table",
             "heliopolis.steps.building_solar",
+            "heliopolis.steps.roof_prior",
             "heliopolis.solar",
             "heliopolis.variables",
         ),

@@ -69,21 +69,23 @@ def inputs(folder: Path, buildings: int, seed: int = 11) -> Path:
 
 
 def _write_sheets(city: City, folder: Path) -> None:
-    points = scan(city, _POINTS_PER_M2)
-    keys = [np.floor(points[axis] / _SHEET_M).astype(int) for axis in ("x", "y")]
     names = ("classification", "return_number", "number_of_returns", "intensity", "gps_time")
     folder.mkdir()
-    for (column, row), sheet in points.groupby(keys):
-        write_laz(
-            folder / f"{column}_{row}.laz",
-            sheet["x"].to_numpy(),
-            sheet["y"].to_numpy(),
-            sheet["z"].to_numpy(),
-            city.spec.crs,
-            attributes={name: sheet[name].to_numpy() for name in names},
-            description="simulated, no real place",
-            created=pd.Timestamp("2025-07-01").date(),
-        )
+    west, south, east, north = city.core_bounds
+    for left in np.arange(west, east, _SHEET_M):
+        for low in np.arange(south, north, _SHEET_M):
+            bounds = (left, low, min(left + _SHEET_M, east), min(low + _SHEET_M, north))
+            sheet = scan(city, _POINTS_PER_M2, bounds)
+            write_laz(
+                folder / f"{left:.0f}_{low:.0f}.laz",
+                sheet["x"].to_numpy(),
+                sheet["y"].to_numpy(),
+                sheet["z"].to_numpy(),
+                city.spec.crs,
+                attributes={name: sheet[name].to_numpy() for name in names},
+                description="simulated, no real place",
+                created=pd.Timestamp("2025-07-01").date(),
+            )
 
 
 def run_city(config: Path) -> tuple[pd.DataFrame, float]:

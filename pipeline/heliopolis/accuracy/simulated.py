@@ -22,6 +22,7 @@ from heliopolis.io.raster import geobox_of, read_onto, read_raster, read_tags
 from heliopolis.io.vector import read_layer
 from heliopolis.io.weather import read_weather
 from heliopolis.solar.uncertainty import light_sigma
+from heliopolis.steps.roof_prior import MIN_PEERS, measured_roofs, prior_of
 
 #: What a run has to reach; printed beside the figures. ``lst_rmse_k`` is that of the map that
 #: the run delivers, ``lst.tif``: a median, compared pixel by pixel at 10 m with the median of the
@@ -130,7 +131,12 @@ def _roofs(results: Path, data: Path) -> dict[str, Any]:
         found = read_layer(outlines, "outlines", crs=str(buildings.crs))
         scores |= {f"net_{k}": v for k, v in detection(found, true_buildings).items()}
     pairs = match_planes(planes, true_planes)
-    return {**scores, **_plane_errors(pairs, len(true_planes)), **_yields(pairs, data)}
+    return {
+        **scores,
+        **_plane_errors(pairs, len(true_planes)),
+        **_yields(pairs, data),
+        **prior_errors(planes, buildings),
+    }
 
 
 def detection(
@@ -192,6 +198,29 @@ def _plane_errors(pairs: pd.DataFrame, count: int) -> dict[str, float]:
         "tilt_p10_p90_cover": _cover(tilt, pairs["tilt_sd_deg"]),
         "azimuth_p10_p90_cover": _cover(turn, pairs["azimuth_sd_deg"][pitched]),
         "area_p10_p90_cover": _cover(lost, pairs["area_sd_m2"]),
+    }
+
+
+def prior_errors(planes: gpd.GeoDataFrame, buildings: gpd.GeoDataFrame) -> dict[str, float]:
+    """How well roofs without heights would be told from the others of the run.
+
+    Each measured roof in turn is taken for one without heights; its energy as modelled from its
+    heights is the truth here, so that weather and model, which both share, count on one side only.
+    """
+    footprint = pd.Series(
+        buildings.geometry.area.to_numpy(), index=buildings["building_id"].astype(str)
+    )
+    peers = measured_roofs(planes[planes["quality"] != "BASE"], footprint)
+    if len(peers) <= MIN_PEERS:
+        return {}
+    area = peers["footprint_m2"].to_numpy()
+    prior = prior_of(area, peers, leave_out=True)
+    true = peers["energy_kwh_year_p50"].to_numpy() * area
+    low, middle, high = (prior[f"energy_kwh_year_{name}"] for name in ("p90", "p50", "p10"))
+    return {
+        "prior_roofs": len(peers),
+        "prior_p10_p90_cover": round(float(np.mean((true >= low) & (true <= high))), 3),
+        "prior_total_over_modelled": round(float(middle.sum() / true.sum()), 3),
     }
 
 

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from heliopolis.io.laz import write_laz
 from heliopolis.simulate import burning
 from heliopolis.simulate.burning import F64, I64
-from heliopolis.simulate.city import City
+from heliopolis.simulate.city import Bounds, City
 from heliopolis.simulate.materials import lookup
 
 #: Standard deviation of the noise along the beam [m].
@@ -53,11 +53,17 @@ def write_lidar(city: City, path: Path, points_per_m2: float = 10.0) -> Path:
     )
 
 
-def scan(city: City, points_per_m2: float) -> pd.DataFrame:
-    """Points of the core: ``x, y, z`` [m] and the attributes of LAS point format 6."""
-    rng = np.random.default_rng([city.spec.seed, 41])
-    x, y = _pulses(rng, city.core_bounds, points_per_m2)
-    grid = GeoBox.from_bbox(city.core_bounds, city.spec.crs, resolution=_LOOKUP_M)
+def scan(city: City, points_per_m2: float, bounds: Bounds | None = None) -> pd.DataFrame:
+    """Points of the core: ``x, y, z`` [m] and the attributes of LAS point format 6.
+
+    ``bounds`` [m] scans a part of the core alone, in a flight of its own: a large city is
+    scanned sheet by sheet.
+    """
+    sheet = [] if bounds is None else [round(value) for value in bounds[:2]]
+    bounds = city.core_bounds if bounds is None else bounds
+    rng = np.random.default_rng([city.spec.seed, 41, *sheet])
+    x, y = _pulses(rng, bounds, points_per_m2)
+    grid = GeoBox.from_bbox(bounds, city.spec.crs, resolution=_LOOKUP_M)
     col = ((x - grid.affine.c) / grid.affine.a).astype("int64").clip(0, grid.shape[1] - 1)
     row = ((y - grid.affine.f) / grid.affine.e).astype("int64").clip(0, grid.shape[0] - 1)
     ground = city.landscape.terrain(x, y)
@@ -77,7 +83,7 @@ def scan(city: City, points_per_m2: float) -> pd.DataFrame:
     kind = np.where(hit, TREE, kind)
     first = _table(x, y, z, kind, 1, 1 + through, np.arange(len(x)))
     second = _table(x[through], y[through], ground[through], GROUND, 2, 2, np.flatnonzero(through))
-    walls = _walls(city, rng, len(x))
+    walls = _walls(city, rng, len(x), bounds)
     points = pd.concat([first, second, walls]).sort_values(
         ["pulse", "return_number"], kind="stable", ignore_index=True
     )
@@ -118,16 +124,16 @@ def _crowns(city: City, grid: GeoBox) -> F64:
     return top
 
 
-def _walls(city: City, rng: np.random.Generator, pulses: int) -> pd.DataFrame:
+def _walls(city: City, rng: np.random.Generator, pulses: int, bounds: Bounds) -> pd.DataFrame:
     """A few returns from facades, about one for each 4 m of wall."""
-    core = shapely.box(*city.core_bounds)
+    core = shapely.box(*bounds)
     near = city.buildings[city.buildings["detailed"] & city.buildings.geometry.intersects(core)]
     rings = shapely.get_exterior_ring(near.geometry.to_numpy())
     count = rng.poisson(shapely.length(rings) / 4)
     owner = np.repeat(np.arange(len(rings)), count)
     at = shapely.line_interpolate_point(rings[owner], rng.random(len(owner)), normalized=True)
     xy = shapely.get_coordinates(at) + rng.normal(0, 0.03, (len(owner), 2))
-    west, south, east, north = city.core_bounds
+    west, south, east, north = bounds
     inside = (xy[:, 0] > west) & (xy[:, 0] < east) & (xy[:, 1] > south) & (xy[:, 1] < north)
     base = near["base_z_m"].to_numpy()[owner]
     z = base + rng.uniform(0.3, 0.95, len(owner)) * near["eaves_m"].to_numpy()[owner]

@@ -17,6 +17,7 @@ from heliopolis.io.vector import read_layer
 from heliopolis.report.words import number
 from heliopolis.solar.roof_use import POOR_SUN
 from heliopolis.steps.building_table import FLAT_DEG, MIN_CAPACITY_KWP, MIN_COVERED, PEER_FACTOR
+from heliopolis.steps.roof_prior import PEERS
 from heliopolis.variables import layer_fields
 
 #: Sections of the configuration that a building's numbers rest on.
@@ -59,6 +60,12 @@ _WORDS = {
         "solar_yield : modules de {power} W placés sur les parties exploitables ; rayonnement "
         "heure par heure, ombrage, pertes et onduleur ; P90 ajoute les erreurs du modèle, de la "
         "météo et du pan",
+    ),
+    "step_prior": (
+        "rooftop_pv: no plane could be fitted; a prior from the {peers} measured roofs of the "
+        "nearest footprint, median and deciles of their yield for each square metre",
+        "rooftop_pv : aucun pan ajusté ; estimation a priori d'après les {peers} toits mesurés à "
+        "l'emprise la plus proche, médiane et déciles de leur production par mètre carré",
     ),
     "step_sum": (
         "rooftop_pv: planes summed up; P90 summed too, as errors go together; best use: the "
@@ -119,7 +126,7 @@ def explain_building(results: Path, building: str, *, language: str | None = Non
     lines += _zone(results, row, language)
     lines += _inputs(run, row, language)
     lines += _constants(run, language)
-    lines += _steps(run, row, language)
+    lines += _steps(run, row, bool(planes["tilt_deg"].isna().all()), language)
     return "\n".join(lines)
 
 
@@ -247,19 +254,24 @@ def _settings(run: Mapping[str, Any], section: str) -> dict[str, Any]:
         return said
 
 
-def _steps(run: Mapping[str, Any], row: Mapping[str, Any], language: str) -> Iterator[str]:
+def _steps(
+    run: Mapping[str, Any], row: Mapping[str, Any], no_planes: bool, language: str
+) -> Iterator[str]:
     yield from _heading("steps", language)
     solar = _settings(run, "solar")
     unknown = _say("unknown", language)
     yield _say("step_outline", language, source=row.get("source") or unknown)
-    yield _say("step_planes", language)
-    yield _say(
-        "step_horizon",
-        language,
-        distance=solar.get("horizon_distance_m", unknown),
-        n=solar.get("directions", unknown),
-    )
-    yield _say("step_yield", language, power=solar.get("module_power_w", unknown))
+    if no_planes and not pd.isna(row.get("energy_kwh_year_p50")):
+        yield _say("step_prior", language, peers=PEERS)
+    else:
+        yield _say("step_planes", language)
+        yield _say(
+            "step_horizon",
+            language,
+            distance=solar.get("horizon_distance_m", unknown),
+            n=solar.get("directions", unknown),
+        )
+        yield _say("step_yield", language, power=solar.get("module_power_w", unknown))
     yield _say(
         "step_sum",
         language,

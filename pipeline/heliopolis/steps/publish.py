@@ -42,6 +42,7 @@ from heliopolis.steps.building_table import (
 )
 from heliopolis.steps.failures import left_out
 from heliopolis.steps.report_facts import computation_carbon, pv_costs, season
+from heliopolis.steps.roof_prior import with_priors
 from heliopolis.steps.run_facts import (
     SOLAR_LAYERS,
     heat_facts,
@@ -90,6 +91,7 @@ def rooftop_pv(
     planes = _merged(solars, "roof_planes", "plane_id", outlines.crs)
     panels = _merged(solars, "panels", "panel_id", outlines.crs)
     panels["rank"] = panel_ranks(panels)
+    planes = with_priors(planes, *_footprints(outlines))
     table = _with_roofs(outlines, planes)
     table = _with_heat(table, lst, hot_zones)
     solar = Solar.model_validate(options.get("solar") or {})
@@ -133,6 +135,13 @@ def _merged(tiles: list[Path], layer: str, key: str, crs: Any) -> gpd.GeoDataFra
     merged = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=frames[0].crs)
     merged = merged.drop(columns=[name for name in _INTERNAL if name in merged.columns])
     return merged.to_crs(crs).sort_values(key, kind="stable", ignore_index=True)
+
+
+def _footprints(outlines: gpd.GeoDataFrame) -> tuple[pd.Series, set[str]]:
+    """Footprint of each building [m2], and the buildings that the image shows to be gone."""
+    keys = outlines["building_id"].astype(str)
+    gone = outlines["change"].eq("gone") if "change" in outlines.columns else keys.isin([])
+    return pd.Series(outlines.geometry.area.to_numpy(), index=keys), set(keys[gone])
 
 
 def _with_roofs(outlines: gpd.GeoDataFrame, planes: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
