@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 F64 = npt.NDArray[np.float64]
 
@@ -67,27 +68,57 @@ class Plane:
 
 def least_squares(x: F64, y: F64, z: F64) -> Plane:
     """Plane of least squared vertical residuals through three points or more."""
-    xc, yc, zc = float(x.mean()), float(y.mean()), float(z.mean())
-    u, v, w = x - xc, y - yc, z - zc
-    uu, uv, vv = float(u @ u), float(u @ v), float(v @ v)
-    uw, vw = float(u @ w), float(v @ w)
-    det = uu * vv - uv * uv
-    if det <= 1e-9 * max(uu, vv, 1e-12) ** 2:
-        return Plane(zc, 0.0, 0.0, xc, yc)
-    return Plane(zc, (uw * vv - vw * uv) / det, (vw * uu - uw * uv) / det, xc, yc)
+    return Plane(*_fit(x, y, z, np.ones(len(x), dtype=np.bool_)))
 
 
 def robust_fit(x: F64, y: F64, z: F64, rounds: int = 3) -> Plane:
     """Least squares, repeated without the points beyond 2.5 robust standard deviations."""
-    plane = least_squares(x, y, z)
+    return Plane(*_robust(x, y, z, rounds))
+
+
+@njit(cache=True)
+def _fit(x, y, z, keep):  # type: ignore[no-untyped-def]
+    """Height at the centre, slopes and centre of the plane through the points kept."""
+    n, xc, yc, zc = 0, 0.0, 0.0, 0.0
+    for i in range(len(x)):
+        if keep[i]:
+            n += 1
+            xc += x[i]
+            yc += y[i]
+            zc += z[i]
+    xc, yc, zc = xc / n, yc / n, zc / n
+    uu, uv, vv, uw, vw = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(x)):
+        if keep[i]:
+            u, v, w = x[i] - xc, y[i] - yc, z[i] - zc
+            uu += u * u
+            uv += u * v
+            vv += v * v
+            uw += u * w
+            vw += v * w
+    det = uu * vv - uv * uv
+    if det <= 1e-9 * max(uu, vv, 1e-12) ** 2:
+        return zc, 0.0, 0.0, xc, yc
+    return zc, (uw * vv - vw * uv) / det, (vw * uu - uw * uv) / det, xc, yc
+
+
+@njit(cache=True)
+def _robust(x, y, z, rounds):  # type: ignore[no-untyped-def]
+    """The same of the points that are no outliers."""
+    keep = np.ones(len(x), dtype=np.bool_)
+    plane = _fit(x, y, z, keep)
+    off = np.empty(len(x))
     for _ in range(rounds):
-        off = plane.distance(x, y, z)
-        centre = float(np.median(off))
-        sigma = max(1.4826 * float(np.median(np.abs(off - centre))), _LEAST_SIGMA_M)
+        z0, slope_x, slope_y, xc, yc = plane
+        upright = 1.0 / np.sqrt(1.0 + slope_x**2 + slope_y**2)
+        for i in range(len(x)):
+            off[i] = (z[i] - z0 - slope_x * (x[i] - xc) - slope_y * (y[i] - yc)) * upright
+        centre = np.median(off)
+        sigma = max(1.4826 * np.median(np.abs(off - centre)), _LEAST_SIGMA_M)
         keep = np.abs(off - centre) <= _TRIM_SIGMAS * sigma
         if keep.sum() < 4:
             break
-        plane = least_squares(x[keep], y[keep], z[keep])
+        plane = _fit(x, y, z, keep)
     return plane
 
 

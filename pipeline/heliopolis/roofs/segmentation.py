@@ -135,8 +135,9 @@ def _region(seed: int, xyz: F64, near: I64, normals: F64, taken: npt.NDArray[np.
     fitted = 8
     limit = math.cos(math.radians(_GROW_DEG))
     while len(front):
-        front = np.unique(near[front])
-        front = front[~inside[front] & ~taken[front]]
+        reached = np.zeros(len(xyz), dtype=bool)
+        reached[near[front].ravel()] = True
+        front = np.flatnonzero(reached & ~inside & ~taken)
         on = np.abs(plane.distance(*xyz[front].T)) < _GROW_M
         on &= normals[front] @ plane.normal > limit
         front = front[on]
@@ -182,10 +183,16 @@ def _fitted(xyz: F64, labels: I64, least: int) -> tuple[list[Plane], I64]:
 def _merged(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list[Plane], I64]:
     """Unite planes that touch and agree, the best agreement first."""
     planes, labels = list(planes), labels.copy()
+    # A name lasts as long as the points of a plane: what two have between them is found once.
+    names, fresh = list(range(len(planes))), len(planes)
+    known: dict[tuple[int, int], float] = {}
     while len(planes) > 1:
         best: tuple[float, int, int] | None = None
         for i, j in _touching(near, labels, len(planes)):
-            cost = _disagreement(xyz, planes, labels, i, j)
+            pair = (names[i], names[j])
+            if pair not in known:
+                known[pair] = _disagreement(xyz, planes, labels, i, j)
+            cost = known[pair]
             if cost < 1 and (best is None or cost < best[0]):
                 best = (cost, i, j)
         if best is None:
@@ -194,6 +201,8 @@ def _merged(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> tuple[list
         labels[labels == j] = i
         labels[labels > j] -= 1
         planes.pop(j)
+        names.pop(j)
+        names[i], fresh = fresh, fresh + 1
         planes[i] = robust_fit(*xyz[labels == i].T)
     return planes, labels
 
