@@ -138,6 +138,8 @@ rule roof_planes:
             "heliopolis.roofs.plane_fit",
             "heliopolis.roofs.segmentation",
             "heliopolis.roofs.plane_outline",
+            "heliopolis.roofs.shift",
+            "heliopolis.roofs.walls",
         ),
         options=STUDY.options("roof_planes"),
     script:

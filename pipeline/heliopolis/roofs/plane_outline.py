@@ -30,6 +30,8 @@ _OBSTACLE_RADIUS_M = 0.3
 #: Narrower and smaller pieces cannot be used [m], [m2].
 _LEAST_WIDTH_M = 0.5
 _LEAST_PIECE_M2 = 1.0
+#: The middle of a side of a plane on the outline of the building lies nearer to it than this [m].
+_ON_OUTLINE_M = 0.2
 _NEIGHBOURS = ((0, 1), (1, 0))
 
 
@@ -119,6 +121,37 @@ def area_sd(polygon: BaseGeometry, plane: Plane, tilt_sd_deg: float, spacing_m: 
     border = stretch * math.sqrt(polygon.length * stretch / 12)
     turn = polygon.area * math.hypot(plane.slope_x, plane.slope_y) * math.radians(tilt_sd_deg)
     return math.hypot(border, turn) / plane.cos_tilt
+
+
+def cut_sd(polygon: BaseGeometry, footprint: BaseGeometry, position_sd_m: float) -> float:
+    """Standard error of the plan area of a plane from that of the footprint that cuts it [m2].
+
+    A footprint that lies d beside its roof adds d . N to a plane, N being the sum of the
+    outward normals of the sides that it has in common with the footprint, each as long as its
+    side: what is gained on one side of a whole roof is lost on the other.
+
+    Parameters
+    ----------
+    polygon
+        Plan polygon of the plane [m].
+    footprint
+        Outline of the building [m].
+    position_sd_m
+        Standard error of its position along each axis [m].
+
+    >>> house = shapely.box(0, 0, 10, 8)
+    >>> round(cut_sd(shapely.box(0, 0, 10, 4), house, 0.3), 6), cut_sd(house, house, 0.3)
+    (3.0, 0.0)
+    """
+    outline = footprint.boundary
+    shapely.prepare(outline)
+    total = np.zeros(2)
+    for ring in shapely.get_rings(shapely.get_parts(shapely.normalize(polygon))):
+        xy = shapely.get_coordinates(ring)
+        along = np.diff(xy, axis=0)
+        middle = shapely.points((xy[1:] + xy[:-1]) / 2)
+        total += along[shapely.dwithin(outline, middle, _ON_OUTLINE_M)].sum(axis=0)
+    return position_sd_m * float(np.hypot(*total))
 
 
 def usable_part(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.roofs.plane_fit import F64, Plane, orientation_sd
-from heliopolis.roofs.plane_outline import area_sd, obstacle_points, plane_polygons, usable_part
+from heliopolis.roofs.plane_outline import (
+    area_sd,
+    cut_sd,
+    obstacle_points,
+    plane_polygons,
+    usable_part,
+)
 from heliopolis.roofs.segmentation import Segments, density_of, segment
+from heliopolis.roofs.shift import footprint_shifts, position_sd
 from heliopolis.roofs.walls import on_walls
 
 #: Columns of ``roof_planes`` beside the geometry, with their types.
@@ -40,11 +48,13 @@ SCHEMA: Mapping[str, str] = {
     "yc_m": "float64",
     "n_points": "int64",
     "explained_share": "float64",
+    "footprint_shift_m": "float64",
     "quality": "str",
     "surveyed": "bool",
 }
 #: ASPRS classes that are no roof: ground, vegetation, noise, water.
 NOT_ROOF = (2, 3, 4, 5, 7, 9, 18)
+GROUND, BUILDING = 2, 6
 #: A point lower than this above the ground is no roof [m].
 LEAST_HEIGHT_M = 2.0
 #: A building counts as surveyed where points lie in at least this share of its square metres.
@@ -111,7 +121,7 @@ def ground_height(heights: Heights, footprint: BaseGeometry) -> float:
     """
     ring = footprint.buffer(_GROUND_RING_M).difference(footprint.buffer(0.5))
     near = heights.within(ring)
-    ground = near.z[near.classification == 2]
+    ground = near.z[near.classification == GROUND]
     if len(ground) >= 5:
         return float(np.median(ground))
     return float(np.percentile(near.z, 10)) if len(near) >= 20 else math.nan
@@ -122,6 +132,7 @@ def roof_planes(
     heights: Heights,
     *,
     ground_m: Mapping[str, float] | None = None,
+    around: gpd.GeoDataFrame | None = None,
     quality: str = "HIGH",
     min_plane_m2: float = 2.0,
     setback_m: float = 0.3,
@@ -137,6 +148,10 @@ def roof_planes(
     ground_m
         Height of the ground at each building [m]; by default it is looked for around the
         building.
+    around
+        Footprints of the neighbourhood too (`footprint_shifts`); by default there are no others.
+        Where the points have the classes of ground and building, a footprint that lies beside
+        its roof is moved under it before its planes are delimited.
     quality
         ``HIGH`` for points, ``MEDIUM`` for a surface model. A building without heights
         (``surveyed`` false) or planes gets one row of quality ``BASE``: its footprint only.
@@ -153,16 +168,25 @@ def roof_planes(
     """
     rows: list[dict[str, Any]] = []
     spare: list[BaseGeometry] = []
-    for building_id, footprint in _footprints(buildings):
+    footprints = dict(_footprints(buildings))
+    others = {} if around is None else dict(_footprints(around))
+    shifts = _shifts({**others, **footprints}, footprints, heights)
+    for building_id, given in footprints.items():
         ground = (ground_m or {}).get(building_id, math.nan)
         if math.isnan(ground):
-            ground = ground_height(heights, footprint)
-        around = heights.within(footprint.buffer(_BESIDE_M))
-        found = _of_building(building_id, footprint, around, ground, min_plane_m2, setback_m)
+            ground = ground_height(heights, given)
+        shift = shifts.get(building_id)
+        footprint = given if shift is None else translate(given, *shift)
+        near = heights.within(footprint.buffer(_BESIDE_M))
+        found = _of_building(
+            building_id, footprint, near, ground, min_plane_m2, setback_m, position_sd(shift)
+        )
         surveyed = found is not None
-        base = (_base_row(building_id, footprint, surveyed), shapely.Polygon())
+        base = (_base_row(building_id, given, surveyed), shapely.Polygon())
         for row, usable in found or [base]:
             row.setdefault("quality", quality)
+            if shift is not None and row["quality"] != "BASE":
+                row["footprint_shift_m"] = math.hypot(*shift)
             rows.append(row)
             spare.append(usable)
     return _tables(rows, spare, buildings.crs)
@@ -171,6 +195,15 @@ def roof_planes(
 def empty_tables(crs: Any) -> PlaneTables:
     """Tables without rows, with all columns."""
     return _tables([], [], crs)
+
+
+def _shifts(
+    footprints: Mapping[str, BaseGeometry], wanted: Collection[str], heights: Heights
+) -> dict[str, tuple[float, float]]:
+    """Shift of each footprint; none where the survey does not tell roofs from ground."""
+    xy = np.column_stack([heights.x, heights.y])
+    roof, bare = (xy[heights.classification == kind] for kind in (BUILDING, GROUND))
+    return footprint_shifts(footprints, wanted, roof, bare) if len(roof) and len(bare) else {}
 
 
 def _footprints(buildings: gpd.GeoDataFrame) -> Iterator[tuple[str, BaseGeometry]]:
@@ -192,6 +225,7 @@ def _of_building(
     ground: float,
     min_plane_m2: float,
     setback_m: float,
+    position_sd_m: float,
 ) -> list[tuple[dict[str, Any], BaseGeometry]] | None:
     """Rows and usable parts of one building, from north to south; None: not surveyed."""
     roof = _roof_points(around.within(footprint), ground)
@@ -210,6 +244,9 @@ def _of_building(
     out = []
     for number, (index, part) in enumerate(pieces, start=1):
         row, usable = _row(found, index, part, roof, ground, setback_m, footprint, spacing)
+        row["area_sd_m2"] = math.hypot(
+            row["area_sd_m2"], cut_sd(part, footprint, position_sd_m) * row["area_m2"] / part.area
+        )
         row.update(
             building_id=building_id,
             plane_id=f"{building_id}-{number:02d}",

@@ -24,6 +24,7 @@ from heliopolis.io.raster import read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs.planes import Heights, PlaneTables, empty_tables
 from heliopolis.roofs.planes import roof_planes as planes_of
+from heliopolis.roofs.shift import LONGEST_M, REACH_M
 from heliopolis.roofs.surface_model import (
     crop,
     reach_m,
@@ -139,10 +140,11 @@ def roof_planes(
     elevation = Elevation.model_validate(options["elevation"])
     roofs = Roofs.model_validate(options["roofs"])
     crs = str(options["crs"])
-    mine = _in_tile(read_layer(buildings, "buildings", crs=crs), _bounds(tiles, tile))
+    every = read_layer(buildings, "buildings", crs=crs)
+    mine = _in_tile(every, _bounds(tiles, tile))
     tables = empty_tables(crs)
     if len(mine):
-        tables = _planes_in(mine, points, surfaces, crs, elevation, roofs)
+        tables = _planes_in(mine, every, points, surfaces, crs, elevation, roofs)
     write_tables(planes, tables)
 
 
@@ -153,6 +155,7 @@ def write_tables(path: Path, tables: PlaneTables) -> None:
 
 def _planes_in(
     mine: gpd.GeoDataFrame,
+    every: gpd.GeoDataFrame,
     points: list[Path],
     surfaces: list[Path],
     crs: str,
@@ -160,11 +163,12 @@ def _planes_in(
     roofs: Roofs,
 ) -> PlaneTables:
     west, south, east, north = mine.total_bounds
-    m = _MARGIN_M
-    around = (west - m, south - m, east + m, north + m)
-    model = surface_cells(surfaces, around, crs, elevation.resolution_m)
+    near, wide = (
+        (west - m, south - m, east + m, north + m) for m in (_MARGIN_M, LONGEST_M + REACH_M)
+    )
+    model = surface_cells(surfaces, near, crs, elevation.resolution_m)
     if points:
-        data = _read(points, around, crs, elevation)
+        data = _read(points, wide, crs, elevation)
         heights, quality = Heights.of(data.x, data.y, data.z, data.classification), "HIGH"
     else:
         heights, quality = cells_as_points(model, "dsm_m"), "MEDIUM"
@@ -172,6 +176,7 @@ def _planes_in(
         mine,
         heights,
         ground_m=_ground(mine, model),
+        around=every.iloc[every.sindex.query(shapely.box(*wide))],
         quality=quality,
         min_plane_m2=roofs.min_plane_m2,
         setback_m=roofs.setback_m,
