@@ -1,9 +1,8 @@
 """A simulated city from LiDAR and footprints to rooftop PV, step by step, as a share of an hour.
 
-Usage: ``python -m tests.bench.city_roofs [BUILDINGS [FOLDER]]``. What is told of a small city is the
-time of the processor, interpreters and imports included, so that other work on the machine counts
-little; of one with 50,000 buildings it is the time by the clock. Inputs that lie in FOLDER from a
-run before are taken again.
+Usage: ``python -m tests.bench.city_roofs [BUILDINGS [FOLDER]]``. A small city is told in time of
+the processor, interpreters and imports included, so that other work on the machine counts little;
+one of 50,000 buildings in time by the clock. Inputs that lie in FOLDER from before are used.
 
 A job takes the time to start, which the shortest job tells, and some for each building. A small
 city has tiles that are hardly filled; in the large one there are so many jobs as full tiles need.
