@@ -22,6 +22,7 @@ from heliopolis.io.atomic import write_json
 from tests.bench import (
     archives,
     city_roofs,
+    drawing,
     full_scene,
     geopackages,
     heat_step,
@@ -69,7 +70,7 @@ def main(output: Path = OUTPUT) -> None:
     record = machine()
     rows = [*hot_spots.run(), *horizons.run(), *sharpening.run(), *rasters.run(), *archives.run()]
     rows += [*surface_temperature.run(), *full_scene.run(), *roof_outlines.run()]
-    rows += [*heat_step.run(), *geopackages.run(), *city_roofs.run()]
+    rows += [*heat_step.run(), *geopackages.run(), *drawing.run(), *city_roofs.run()]
     record["seconds"] = round(time.perf_counter() - start, 1)
     record["rows"] = [row.record() for row in rows]
     write_json(output, record)
