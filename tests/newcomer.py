@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-_BLOCK = re.compile(r"^([ \t]*)```sh\n(.*?)^\1```", re.S | re.M)
+_BLOCK = re.compile(r"^[ \t]*(?:\d+\. )?```sh\n(.*?)^[ \t]*```", re.S | re.M)
 #: Lines of its output that are shown of each command.
 _TAIL = 12
 _DATA = Path(os.environ.get("HELIOPOLIS_DATA", "../shared/data"))
@@ -23,9 +23,9 @@ _DATA = Path(os.environ.get("HELIOPOLIS_DATA", "../shared/data"))
 def commands(page: Path) -> list[str]:
     """The commands in the shell blocks of a page, continued lines joined."""
     found = []
-    for indent, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        text = re.sub(rf"^{indent}", "", block, flags=re.M).replace("\\\n", " ")
-        found += [line for line in text.splitlines() if line.strip()]
+    for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        lines = block.replace("\\\n", " ").splitlines()
+        found += [line.strip() for line in lines if line.strip()]
     return found
 
 
