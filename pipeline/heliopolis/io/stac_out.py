@@ -18,6 +18,10 @@ from heliopolis.variables import band_fields
 
 COG = pystac.MediaType.COG
 GPKG = pystac.MediaType.GEOPACKAGE
+#: Files for the web (`heliopolis.io.web_tables`): ending, media type.
+_WEB = {"parquet": "application/vnd.apache.parquet", "pmtiles": "application/vnd.pmtiles"}
+_HEAT_LAYERS = ("hot_zones", "heat_cells", "places")
+_SOLAR_LAYERS = ("buildings", "roof_planes", "panels")
 
 
 def write_stac(
@@ -95,11 +99,13 @@ def _items(
         heat = _item(f"{name}-heat", boundary, times[0], times[-1])
         heat.add_asset("lst", _raster_asset(results, "lst.tif", "Surface temperature"))
         _add_vector(heat, results, "hot_zones.gpkg", "Hot zones")
+        _add_web(heat, results, _HEAT_LAYERS)
         items.append(heat)
     if (results / "rooftop_pv.gpkg").is_file():
         start, end = _year(solar_year)
         solar = _item(f"{name}-solar", boundary, start, end)
         _add_vector(solar, results, "rooftop_pv.gpkg", "Rooftop PV")
+        _add_web(solar, results, _SOLAR_LAYERS)
         items.append(solar)
     for scene in scenes:
         file = f"scenes/{scene['id']}/lst.tif"
@@ -150,6 +156,16 @@ def _raster_asset(results: Path, file: str, title: str) -> pystac.Asset:
 def _add_vector(item: pystac.Item, results: Path, file: str, title: str) -> None:
     if (results / file).is_file():
         item.add_asset(file.split(".")[0], pystac.Asset(file, title, None, GPKG, ["data"]))
+
+
+def _add_web(item: pystac.Item, results: Path, layers: Sequence[str]) -> None:
+    """Layers for notebooks and web maps, where the run has written them."""
+    for layer in layers:
+        for ending, media in _WEB.items():
+            file = f"web/{layer}.{ending}"
+            if (results / file).is_file():
+                asset = pystac.Asset(file, layer.replace("_", " "), None, media, ["data"])
+                item.add_asset(f"{layer}_{ending}", asset)
 
 
 def _collection(

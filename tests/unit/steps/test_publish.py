@@ -193,6 +193,13 @@ def test_web_tables_and_base_map_come_on_request(small_inputs, tmp_path):
     merged(small_inputs, tmp_path / "rooftop_pv.gpkg", lst=None, hot_zones=None)
     wanted = {"base_map": "osm", "web": ["geoparquet", "pmtiles"], "language": "fr"}
     publish_into(tmp_path, options_report=wanted, rooftop_pv=tmp_path / "rooftop_pv.gpkg")
+    told = {
+        asset["href"]: asset["type"]
+        for item in (tmp_path / "stac").rglob("*-solar.json")
+        for asset in json.loads(item.read_text(encoding="utf-8"))["assets"].values()
+    }
+    assert told["../../web/buildings.parquet"] == "application/vnd.apache.parquet"
+    assert told["../../web/panels.pmtiles"] == "application/vnd.pmtiles"
     assert {one.name for one in (tmp_path / "web").iterdir()} == {
         f"{layer}.{ending}"
         for layer in ("buildings", "roof_planes", "panels", "study_area")
