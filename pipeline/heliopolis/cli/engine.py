@@ -65,7 +65,8 @@ def command(config: Path, means: Means, *more: str) -> list[str]:
         *("--configfile", str(config.resolve())),
         *("--cores", str(means.cores), "--resources", f"mem_mb={int(means.memory_gb * 1000)}"),
         f"network={NETWORK_JOBS}",
-        *("--rerun-incomplete", "--keep-going", "--nocolor"),
+        # Jobs are many and alike: an optimal choice of the next ones costs more than it gains.
+        *("--rerun-incomplete", "--keep-going", "--nocolor", "--scheduler", "greedy"),
         *(("--profile", str(means.profile.resolve())) if means.profile else ()),
         *more,
         *means.more,

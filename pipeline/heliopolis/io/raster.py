@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import rasterio
 import rasterio.shutil
 import xarray as xr
-from dask.delayed import delayed
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rasterio.enums import Resampling
@@ -23,6 +21,9 @@ from rasterio.windows import Window
 from heliopolis.errors import GridError, InputError
 from heliopolis.io.atomic import replacing
 from heliopolis.io.limits import MOST_CELLS, guarded, too_large
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 PathLike = str | Path
 _BLOCK = 512
@@ -263,9 +264,16 @@ def _read_block(
             if not _touches(source, grid):
                 continue
             indexes = [_names(source).index(name) + 1 for name in bands]
-            values = _warp(source, grid, indexes, resampling)
-        hole = np.isnan(out)
-        out[hole] = values[hole]
+            target = out
+            windows = _same_lattice(source, grid) if resampling == "nearest" else None
+            if windows is None:
+                values = _warp(source, grid, indexes, resampling)
+            else:
+                here, there = windows
+                values = _plain(source, here, indexes)
+                target = out[(slice(None), *there.toslices())]
+        hole = np.isnan(target)
+        target[hole] = values[hole]
         if not np.isnan(out).any():
             break
     return out
@@ -282,6 +290,36 @@ def _touches(source: Any, grid: GeoBox) -> bool:
     return bool(west < box.right and east > box.left and south < box.top and north > box.bottom)
 
 
+def _same_lattice(source: Any, grid: GeoBox) -> tuple[Window, Window] | None:
+    """Common part as windows of the file and of the grid, where their cells are the same."""
+    theirs, ours = source.transform, grid.affine
+    if str(grid.crs) != str(source.crs) or theirs.b or theirs.d or ours.b or ours.d:
+        return None
+    if not np.allclose((theirs.a, theirs.e), (ours.a, ours.e), rtol=1e-9, atol=0.0):
+        return None
+    left, top = (ours.c - theirs.c) / theirs.a, (ours.f - theirs.f) / theirs.e
+    column, row = round(left), round(top)
+    if max(abs(left - column), abs(top - row)) > 1e-4:
+        return None
+    first_col, first_row = max(column, 0), max(row, 0)
+    width = min(column + grid.width, source.width) - first_col
+    height = min(row + grid.height, source.height) - first_row
+    if width <= 0 or height <= 0:
+        return None
+    return (
+        Window(first_col, first_row, width, height),
+        Window(first_col - column, first_row - row, width, height),
+    )
+
+
+def _plain(source: Any, window: Window, indexes: list[int]) -> np.ndarray[Any, Any]:
+    """Cells as they stand in the file: float32 (band, y, x), NaN where there is nothing."""
+    values = source.read(indexes, window=window, out_dtype="float32")
+    if source.nodata is not None and not np.isnan(source.nodata):
+        values[values == np.float32(source.nodata)] = np.nan
+    return _scaled(source, values, indexes)
+
+
 def _warp(source: Any, grid: GeoBox, indexes: list[int], resampling: str) -> np.ndarray[Any, Any]:
     with WarpedVRT(
         source,
@@ -295,6 +333,11 @@ def _warp(source: Any, grid: GeoBox, indexes: list[int], resampling: str) -> np.
         src_nodata=source.nodata,
     ) as view:
         values = view.read(indexes, out_dtype="float32")
+    return _scaled(source, values, indexes)
+
+
+def _scaled(source: Any, values: np.ndarray[Any, Any], indexes: list[int]) -> np.ndarray[Any, Any]:
+    """Stored values as physical ones, in place."""
     for row, index in zip(values, indexes, strict=True):
         scale, offset = source.scales[index - 1], source.offsets[index - 1]
         if (scale, offset) != (1.0, 0.0):
@@ -310,6 +353,10 @@ def _lazy(
 
     Paths are made absolute: the chunk may be read by a worker that stands in another folder.
     """
+    # Not at the top: most jobs read at once, and do without its half second.
+    import dask.array as da
+    from dask.delayed import delayed
+
     plan = [str(p) if "://" in str(p) else os.path.abspath(p) for p in paths]
     rows = []
     for top in range(0, grid.height, chunks):

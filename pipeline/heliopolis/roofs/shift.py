@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy.signal import fftconvolve
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from shapely.geometry.base import BaseGeometry
@@ -130,7 +129,7 @@ def roof_shift(footprint: BaseGeometry, roof: F64, bare: F64) -> tuple[float, fl
     steps = round(REACH_M / STEP_M)
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     kernel = inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    every = fftconvolve(score, kernel[::-1, ::-1].astype(float), mode="valid")
+    every = _correlated(score, kernel.astype("float64"))
     top, side = rows[0] - steps, cols[0] - steps
     gains = every[max(top, 0) : top + 2 * steps + 1, max(side, 0) : side + 2 * steps + 1]
     offsets = [
@@ -145,6 +144,14 @@ def roof_shift(footprint: BaseGeometry, roof: F64, bare: F64) -> tuple[float, fl
     if gains[best] - gains[still] < max(_LEAST_GAIN * len(roof), 1.0):
         return 0.0, 0.0
     return float(dx[best]), float(dy[best])
+
+
+def _correlated(score: F64, kernel: F64) -> F64:
+    """Sum of the scores under the kernel, for each place of it that lies within them."""
+    shape = score.shape
+    product = np.fft.rfft2(score) * np.conj(np.fft.rfft2(kernel, shape))
+    rows, cols = (n - k + 1 for n, k in zip(shape, kernel.shape, strict=True))
+    return np.asarray(np.fft.irfft2(product, shape)[:rows, :cols])
 
 
 def _counts(points: F64, left: float, low: float, shape: tuple[int, int]) -> F64:

@@ -160,7 +160,10 @@ def _best_rows(local: Any, across: float, along: float, step_down: float) -> lis
     """Modules of the offset of the rows with the most; ties go to the first offset."""
     best: list[Any] = []
     _, top, _, bottom = local.bounds
+    most = int(local.area / (across * along) + 1e-3)
     for shift in _OFFSETS:
+        if len(best) >= most:
+            break
         v = np.arange(bottom - along - shift * step_down, top - _ROUNDING_M, -step_down)
         starts, rows = _along_rows(local, v, across, along)
         if len(starts) > len(best):
