@@ -22,5 +22,6 @@ def lacks(module: str) -> bool:
 
 def made_up_results(folder: Path, language: str = "en") -> Path:
     """Results of a small made-up city, as the last steps of a run leave them."""
+    folder.mkdir(exist_ok=True)
     run_last_steps(folder, language=language)
     return folder

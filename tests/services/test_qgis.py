@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -20,30 +23,50 @@ def shut(folder: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
 
+def nobody() -> dict[str, Any]:
+    """Whom QGIS runs as: root would write what nobody may write."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory):
+def rendered() -> Iterator[dict[str, tuple[dict[str, Any], Path]]]:
     """Report of the renderer for each language."""
     if lacks("qgis.core"):
         pytest.skip("QGIS is missing: install python3-qgis and qgis-providers")
     found = {}
-    for language in ("en", "fr"):
-        folder = tmp_path_factory.mktemp(f"qgis_{language}")
-        made_up_results(folder, language)
-        pictures = tmp_path_factory.mktemp(f"pictures_{language}")
-        shut(folder)
-        environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-        environment.pop("PYTHONPATH", None)
-        done = subprocess.run(
-            [PYTHON, str(SCRIPT), str(folder / "heliopolis.qgz"), str(pictures)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found[language] = (json.loads(done.stdout.strip().splitlines()[-1]), pictures)
-    return found
+    # Not in pytest's folder, which its owner alone may enter.
+    with TemporaryDirectory() as name:
+        base = Path(name)
+        base.chmod(0o755)
+        script = base / SCRIPT.name
+        script.write_text(SCRIPT.read_text(encoding="utf-8"), encoding="utf-8")
+        for language in ("en", "fr"):
+            folder = made_up_results(base / f"qgis_{language}", language)
+            pictures, home = base / f"pictures_{language}", base / f"home_{language}"
+            for own in (pictures, home):
+                own.mkdir()
+                own.chmod(0o777)
+            before = sorted(folder.rglob("*"))
+            shut(folder)
+            environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(home)}
+            for one in ("PYTHONPATH", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+                environment.pop(one, None)
+            done = subprocess.run(
+                [PYTHON, str(script), str(folder / "heliopolis.qgz"), str(pictures)],
+                capture_output=True,
+                text=True,
+                env=environment,
+                cwd=home,
+                timeout=300,
+                check=False,
+                **nobody(),
+            )
+            assert done.returncode == 0, done.stderr[-2000:]
+            assert sorted(folder.rglob("*")) == before
+            found[language] = (json.loads(done.stdout.strip().splitlines()[-1]), pictures)
+        yield found
 
 
 @pytest.mark.services

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
 
 from heliopolis.errors import GridError, InputError
 from heliopolis.io.atomic import replacing
@@ -109,3 +113,26 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
         raise RuntimeError
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@given(
+    st.integers(-20, 40), st.integers(-20, 40), st.integers(1, 50), st.integers(1, 50),
+    st.sampled_from(["float32", "int16"]),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_cells_on_one_lattice_are_those_of_a_warp(left, top, width, height, kind) -> None:
+    numbers = np.arange(40 * 30).reshape(40, 30) % 101
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", width=30, height=40, count=1, dtype=kind, crs="EPSG:2154",
+            transform=from_origin(650_000, 6_860_000, 0.5, 0.5), nodata=7,
+        ) as sink:  # fmt: skip
+            sink.write(numbers.astype(kind), 1)
+            sink.scales, sink.offsets = [0.1], [-3.0]
+        origin = from_origin(650_000 + 0.5 * left, 6_860_000 - 0.5 * top, 0.5, 0.5)
+        grid = GeoBox((height, width), origin, "EPSG:2154")
+        plain = read_onto([memory.name], grid)["band_1"].values
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("heliopolis.io.raster._same_lattice", lambda *_: None)
+            warped = read_onto([memory.name], grid)["band_1"].values
+    np.testing.assert_array_equal(plain, warped)
