@@ -309,6 +309,11 @@ class Footprints(Section):
     )
     layer: str | None = None
     id_field: str | None = Field("building_id", description="Field with the building's own id")
+    year_field: str | None = Field(
+        None,
+        description="Field with the year or date of construction: a building newer than "
+        "elevation.year gets no planes",
+    )
     reproject: bool = Field(
         False, description="Accept footprints in degrees; their accuracy is then yours to judge"
     )

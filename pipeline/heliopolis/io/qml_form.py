@@ -28,8 +28,8 @@ _TABS = (
     ("form_use", r"use_\w+|\w*score\w*|load_\w+"),
     (
         "form_survey",
-        r"quality|surveyed|elevation_year|probability_mean|roof_share|image_\w+|fit_\w+|n_points"
-        r"|explained_share",
+        r"quality|surveyed|elevation_year|built_year|probability_mean|roof_share|image_\w+"
+        r"|fit_\w+|n_points|explained_share|footprint_shift_m",
     ),
     ("form_ground", r"(ndvi|albedo|sky_view)_mean|\w+_share"),
     ("form_roof", r"(tilt|azimuth)_\w+|usable_\w*m2|n_planes|\w*obstacle\w*"),

@@ -133,6 +133,7 @@ def roof_planes(
     *,
     ground_m: Mapping[str, float] | None = None,
     around: gpd.GeoDataFrame | None = None,
+    unseen: Collection[str] = (),
     quality: str = "HIGH",
     min_plane_m2: float = 2.0,
     setback_m: float = 0.3,
@@ -152,6 +153,8 @@ def roof_planes(
         Footprints of the neighbourhood too (`footprint_shifts`); by default there are no others.
         Where the points have the classes of ground and building, a footprint that lies beside
         its roof is moved under it before its planes are delimited.
+    unseen
+        Buildings that are newer than the survey: what it saw there is not their roof.
     quality
         ``HIGH`` for points, ``MEDIUM`` for a surface model. A building without heights
         (``surveyed`` false) or planes gets one row of quality ``BASE``: its footprint only.
@@ -178,9 +181,11 @@ def roof_planes(
         shift = shifts.get(building_id)
         footprint = given if shift is None else translate(given, *shift)
         near = heights.within(footprint.buffer(_BESIDE_M))
-        found = _of_building(
-            building_id, footprint, near, ground, min_plane_m2, setback_m, position_sd(shift)
-        )
+        found = None
+        if building_id not in unseen:
+            found = _of_building(
+                building_id, footprint, near, ground, min_plane_m2, setback_m, position_sd(shift)
+            )
         surveyed = found is not None
         base = (_base_row(building_id, given, surveyed), shapely.Polygon())
         for row, usable in found or [base]:

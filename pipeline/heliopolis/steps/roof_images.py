@@ -171,6 +171,7 @@ def buildings(
         known, found, roof, id_field=id_field, min_area_m2=roofs.min_area_m2, shift=shift
     )
     made["existing_pv"] = _existing_panels(made, probabilities, shift) if roof else None
+    made["built_year"] = _built_years(made, known, section)
     made["image_shift_x_m"] = np.nan if shift is None else shift.x_m
     made["image_shift_y_m"] = np.nan if shift is None else shift.y_m
     if shift is not None:
@@ -178,6 +179,28 @@ def buildings(
             "the image lies %.2f m east, %.2f m north of the footprints", shift.x_m, shift.y_m
         )
     write_layers(buildings, {"buildings": made, **layers})
+
+
+def _built_years(
+    made: gpd.GeoDataFrame, known: gpd.GeoDataFrame | None, section: Footprints | None
+) -> pd.Series:
+    """Year of construction by the building's own id; NULL where the footprints do not tell."""
+    unknown = pd.Series(np.nan, index=made.index, dtype="float64")
+    if known is None or section is None or section.year_field is None:
+        return unknown
+    missing = [
+        name for name in (section.year_field, section.id_field or "id_field") if name not in known
+    ]
+    if missing:
+        raise InputError(
+            f"the footprints have no field {missing[0]!r}, to know the year of construction by",
+            where="footprints.year_field",
+            remedy="Its fields are: " + ", ".join(str(name) for name in known.columns),
+        )
+    text = known[section.year_field].astype(str)
+    years = text.str.extract(r"(?<!\d)(1\d{3}|20\d{2})(?!\d)", expand=False).astype("float64")
+    by_id = years.groupby(known[section.id_field].astype(str)).max()
+    return made["building_id"].astype(str).map(by_id).astype("float64")
 
 
 def _existing_panels(

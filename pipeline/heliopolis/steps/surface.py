@@ -176,11 +176,20 @@ def _planes_in(
         mine,
         heights,
         ground_m=_ground(mine, model),
+        unseen=newer_than(mine, elevation.year),
         around=every.iloc[every.sindex.query(shapely.box(*wide))],
         quality=quality,
         min_plane_m2=roofs.min_plane_m2,
         setback_m=roofs.setback_m,
     )
+
+
+def newer_than(buildings: gpd.GeoDataFrame, year: int | None) -> set[str]:
+    """Buildings that were built after the survey; none where either year is not known."""
+    if year is None or "built_year" not in buildings.columns:
+        return set()
+    newer = buildings["built_year"].astype("float64") > year
+    return set(buildings["building_id"].astype(str)[newer])
 
 
 def surface_cells(paths: list[Path], bounds: Bounds, crs: str, resolution_m: float) -> xr.Dataset:

@@ -274,3 +274,11 @@ def test_areas_are_better_known_from_more_points() -> None:
     few, many = borders
     assert (few > 1.5 * many.max()).all()
     assert (many < 0.03 * planes.area_m2).all()
+
+
+def test_a_building_newer_than_the_survey_does_not_get_the_old_roof() -> None:
+    roof = scenes.gable()
+    heights = Heights.of(*scenes.points_on(roof, 5))
+    planes = roof_planes(scenes.table_of(roof.outline), heights, unseen={"b1"}).roof_planes
+    assert planes["quality"].tolist() == ["BASE"]
+    assert not planes["surveyed"].any()

@@ -20,6 +20,7 @@ from heliopolis.io.raster import read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.steps.roof_images import buildings, roof_outlines, roof_probability
 from heliopolis.steps.segment_image import segment_image
+from heliopolis.steps.surface import newer_than
 
 OPTIONS = {
     "imagery": {"files": ["ortho.tif"]},
@@ -217,3 +218,32 @@ def test_net_is_used_as_far_as_it_agrees_with_the_footprints(tmp_path, east, rol
         assert table["change"].isna().all()
         assert table["existing_pv"].isna().all()
         assert set(table["building_id"]) == set(known["building_id"])
+
+
+def test_years_of_construction_come_along(tmp_path: Path) -> None:
+    table = gpd.GeoDataFrame(
+        {"key": ["a", "b", "c"], "built": ["1931", "2024-05-01", None]},
+        geometry=[box(20.0 * k, 0, 20.0 * k + 10, 10) for k in range(3)],
+        crs="EPSG:2154",
+    )
+    write_layers(tmp_path / "f.gpkg", {"f": table})
+
+    def made(field: str) -> gpd.GeoDataFrame:
+        section = {"file": "f.gpkg", "id_field": "key", "year_field": field}
+        buildings(
+            footprints=tmp_path / "f.gpkg",
+            outlines=None,
+            probabilities=[],
+            buildings=tmp_path / "b.gpkg",
+            options={**OPTIONS, "imagery": None, "footprints": section},
+        )
+        return read_layer(tmp_path / "b.gpkg", "buildings")
+
+    found = made("built").set_index("building_id")["built_year"]
+    assert found["a"] == 1931
+    assert found["b"] == 2024
+    assert np.isnan(found["c"])
+    assert newer_than(made("built"), 2022) == {"b"}
+    assert newer_than(made("built"), None) == set()
+    with pytest.raises(InputError, match="no field 'year'"):
+        made("year")
