@@ -124,6 +124,16 @@ def city_form(wildcards):
     return ["work/city_form.tif"] if wanted else []
 
 
+def heights_near(kind, every):
+    """Files of heights (``points`` or ``rasters``) in reach of a tile."""
+
+    def of(wildcards):
+        tile = next(t for t in tile_list() if t["id"] == wildcards.tile)
+        return tile.get(kind, every)
+
+    return of
+
+
 def tiles_near(pattern, reach_m):
     """Files of a tile and of those within reach of it."""
 

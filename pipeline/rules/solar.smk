@@ -1,6 +1,8 @@
 # From images, heights and weather to rooftop PV.
 
 REACH_M = CFG.solar.horizon_distance_m
+POINTS = STUDY.files("elevation", "points")
+RASTERS = STUDY.files("elevation", "dsm") + STUDY.files("elevation", "dtm")
 
 
 checkpoint tiles:
@@ -8,8 +10,8 @@ checkpoint tiles:
         boundary="work/boundary.gpkg",
         footprints_or_none=STUDY.file("footprints"),
         images_list=IMAGES,
-        points_list=STUDY.files("elevation", "points"),
-        rasters_list=STUDY.files("elevation", "dsm") + STUDY.files("elevation", "dtm"),
+        points_list=POINTS,
+        rasters_list=RASTERS,
     output:
         tiles="work/tiles.json",
     params:
@@ -73,8 +75,8 @@ rule buildings:
 rule surface_model:
     input:
         tiles=ancient("work/tiles.json"),
-        points_list=STUDY.files("elevation", "points"),
-        rasters_list=STUDY.files("elevation", "dsm") + STUDY.files("elevation", "dtm"),
+        points_list=heights_near("points", POINTS),
+        rasters_list=heights_near("rasters", RASTERS),
         footprints_or_none="work/roofs/buildings.gpkg",
     output:
         surface="work/surface/{tile}.tif",
@@ -125,7 +127,7 @@ rule roof_planes:
     input:
         tiles=ancient("work/tiles.json"),
         buildings="work/roofs/buildings.gpkg",
-        points_list=STUDY.files("elevation", "points"),
+        points_list=heights_near("points", POINTS),
         surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
     output:
         planes="work/planes/{tile}.gpkg",

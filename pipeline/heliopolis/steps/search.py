@@ -33,6 +33,10 @@ from heliopolis.io.remote.client import Client
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.scene import Scene
 
+#: Files of heights count as near a tile up to this far [m]: further than any step looks around
+#: its buildings, and the longest building that no footprint tells of.
+_FILES_REACH_M = 400.0
+
 
 def study_area(*, wkb: str, boundary: Path, options: dict[str, Any]) -> None:
     """Write the study area as layer ``study_area`` in the metric CRS.
@@ -139,15 +143,17 @@ def tiles(
     """List the work tiles: squares aligned to multiples of their side.
 
     A tile has ``work`` when a building or an image touches it. Tiles without work are listed
-    too where there are heights that can shade a tile that has.
+    too where there are heights that can shade a tile that has. ``points`` and ``rasters`` are the
+    files of heights in reach of a tile and of the buildings that reach beyond it.
     """
     side = float(options["roofs"]["tile_m"])
     area = read_layer(boundary, "study_area").geometry.union_all()
-    shapes = []
+    shapes, longest = [], 0.0
     if footprints is not None:
         section = Footprints.model_validate(options["footprints"])
         frame = read_layer(footprints, section.layer, crs=options["crs"])
         shapes += [g for g in frame.geometry if g is not None and not g.is_empty]
+        longest = max((max(_sides(shape)) for shape in shapes), default=0.0)
     if images:
         shapes += [raster_grid(path).extent.to_crs(options["crs"]).geom for path in images]
     worked = _squares(shapes, area, side)
@@ -163,7 +169,24 @@ def tiles(
     around = shapely.union_all([shapely.box(*tile["bounds"]) for tile in listed]).buffer(reach)
     shading = _squares([shape.intersection(around) for shape in heights], around, side)
     listed += [_tile(column, row, side, False) for column, row in sorted(shading - worked)]
+    near = shapely.STRtree(heights)
+    for tile in listed:
+        hits = near.query(shapely.box(*tile["bounds"]).buffer(_FILES_REACH_M + longest))
+        # Never none: a tile without heights is told by what reads them.
+        chosen = [path for k, path in enumerate([*points, *rasters]) if k in set(hits)]
+        tile["points"] = [str(path) for path in points if path in chosen] or _first(points)
+        tile["rasters"] = [str(path) for path in rasters if path in chosen] or _first(rasters)
     write_json(tiles, listed)
+
+
+def _sides(shape: BaseGeometry) -> tuple[float, float]:
+    """Width and height of the box around a shape [m]."""
+    west, south, east, north = shape.bounds
+    return east - west, north - south
+
+
+def _first(paths: list[Path]) -> list[str]:
+    return [str(path) for path in paths[:1]]
 
 
 def _extents(
