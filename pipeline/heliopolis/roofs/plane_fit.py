@@ -68,7 +68,7 @@ class Plane:
 
 def least_squares(x: F64, y: F64, z: F64) -> Plane:
     """Plane of least squared vertical residuals through three points or more."""
-    return Plane(*_fit(x, y, z, np.ones(len(x), dtype=np.bool_)))
+    return Plane(*compiled_fit(x, y, z, np.ones(len(x), dtype=np.bool_)))
 
 
 def robust_fit(x: F64, y: F64, z: F64, rounds: int = 3) -> Plane:
@@ -77,7 +77,7 @@ def robust_fit(x: F64, y: F64, z: F64, rounds: int = 3) -> Plane:
 
 
 @njit(cache=True)
-def _fit(x, y, z, keep):  # type: ignore[no-untyped-def]
+def compiled_fit(x, y, z, keep):  # type: ignore[no-untyped-def]
     """Height at the centre, slopes and centre of the plane through the points kept."""
     n, xc, yc, zc = 0, 0.0, 0.0, 0.0
     for i in range(len(x)):
@@ -106,7 +106,7 @@ def _fit(x, y, z, keep):  # type: ignore[no-untyped-def]
 def _robust(x, y, z, rounds):  # type: ignore[no-untyped-def]
     """The same of the points that are no outliers."""
     keep = np.ones(len(x), dtype=np.bool_)
-    plane = _fit(x, y, z, keep)
+    plane = compiled_fit(x, y, z, keep)
     off = np.empty(len(x))
     for _ in range(rounds):
         z0, slope_x, slope_y, xc, yc = plane
@@ -118,7 +118,7 @@ def _robust(x, y, z, rounds):  # type: ignore[no-untyped-def]
         keep = np.abs(off - centre) <= _TRIM_SIGMAS * sigma
         if keep.sum() < 4:
             break
-        plane = _fit(x, y, z, keep)
+        plane = compiled_fit(x, y, z, keep)
     return plane
 
 

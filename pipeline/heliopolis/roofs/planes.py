@@ -23,7 +23,7 @@ from heliopolis.roofs.plane_outline import (
     plane_polygons,
     usable_part,
 )
-from heliopolis.roofs.segmentation import Segments, density_of, segment
+from heliopolis.roofs.segmentation import Segments, cells_of, density_of, segment
 from heliopolis.roofs.shift import footprint_shifts, position_sd
 from heliopolis.roofs.walls import on_walls
 
@@ -310,7 +310,7 @@ def _is_surveyed(roof: Heights, footprint: BaseGeometry) -> bool:
     """Whether the points cover enough of the footprint."""
     if len(roof) < 6:
         return False
-    cells = np.unique(np.column_stack([np.floor(roof.x), np.floor(roof.y)]), axis=0)
+    cells = np.unique(cells_of(roof.x, roof.y))
     return bool(len(cells) >= _LEAST_COVER * footprint.area)
 
 

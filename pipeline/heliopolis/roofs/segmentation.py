@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from scipy.spatial import cKDTree
 
-from heliopolis.roofs.plane_fit import F64, Plane, least_squares, robust_fit
+from heliopolis.roofs.plane_fit import F64, Plane, compiled_fit, robust_fit
 
 I64 = npt.NDArray[np.int64]
 
@@ -42,12 +43,17 @@ class Segments:
     labels: I64
 
 
+def cells_of(x: F64, y: F64, cell_m: float = 1.0) -> I64:
+    """Number of the cell of each point: the same for points of one cell, and no other."""
+    column, row = (np.floor(axis / cell_m).astype("int64") for axis in (x, y))
+    return np.asarray((column << 32) + row)
+
+
 def density_of(x: F64, y: F64, cell_m: float = 1.0) -> float:
     """Points per square metre: the median over the cells of 1 m that hold any."""
     if len(x) == 0:
         return 0.0
-    cells = np.column_stack([np.floor(x / cell_m), np.floor(y / cell_m)])
-    _, count = np.unique(cells, axis=0, return_counts=True)
+    _, count = np.unique(cells_of(x, y, cell_m), return_counts=True)
     return float(np.median(count)) / cell_m**2
 
 
@@ -102,51 +108,65 @@ def _normals(xyz: F64, near: I64) -> tuple[F64, F64]:
 
 def _grow(xyz: F64, near: I64, normals: F64, flatness: F64, least: int) -> I64:
     """Label regions, each grown from the smoothest free point."""
-    labels = np.full(len(xyz), -1)
     tried = normals[:, 2] < math.cos(math.radians(_WALL_DEG))
     tried |= flatness > _GROW_M
+    x, y, z = (np.ascontiguousarray(axis) for axis in xyz.T)
+    seeds = np.argsort(flatness, kind="stable")
+    return np.asarray(_grown(x, y, z, near, normals, tried, seeds, least))
+
+
+@njit(cache=True)
+def _grown(x, y, z, near, normals, tried, seeds, least):  # type: ignore[no-untyped-def]
+    """Label of each point (-1: none); ``tried`` says which points no region begins with."""
+    labels = np.full(len(x), -1)
     label = 0
-    for seed in np.argsort(flatness, kind="stable"):
+    for seed in seeds:
         if tried[seed] or labels[seed] >= 0:
             continue
-        members = _region(seed, xyz, near, normals, labels >= 0)
-        if len(members) >= least:
-            labels[members] = label
+        inside = _region(seed, x, y, z, near, normals, labels)
+        if inside.sum() >= least:
+            labels[inside] = label
             label += 1
         else:
-            tried[members] = True
+            tried[inside] = True
         tried[seed] = True
     return labels
 
 
-def _region(seed: int, xyz: F64, near: I64, normals: F64, taken: npt.NDArray[np.bool_]) -> I64:
+@njit(cache=True)
+def _region(seed, x, y, z, near, normals, labels):  # type: ignore[no-untyped-def]
     """Points reached from ``seed`` that lie on one plane; the plane is refitted on the way."""
-    first = near[seed]
-    plane = Plane(
-        float(xyz[first, 2].mean()),
-        -float(normals[seed, 0] / normals[seed, 2]),
-        -float(normals[seed, 1] / normals[seed, 2]),
-        float(xyz[first, 0].mean()),
-        float(xyz[first, 1].mean()),
-    )
-    inside = np.zeros(len(xyz), dtype=bool)
-    inside[seed] = True
-    front = np.array([seed])
-    fitted = 8
+    z0, xc, yc = z[near[seed]].mean(), x[near[seed]].mean(), y[near[seed]].mean()
+    slope_x, slope_y = -normals[seed, 0] / normals[seed, 2], -normals[seed, 1] / normals[seed, 2]
     limit = math.cos(math.radians(_GROW_DEG))
-    while len(front):
-        reached = np.zeros(len(xyz), dtype=bool)
-        reached[near[front].ravel()] = True
-        front = np.flatnonzero(reached & ~inside & ~taken)
-        on = np.abs(plane.distance(*xyz[front].T)) < _GROW_M
-        on &= normals[front] @ plane.normal > limit
-        front = front[on]
-        inside[front] = True
-        size = int(inside.sum())
+    inside = np.zeros(len(x), dtype=np.bool_)
+    seen = np.zeros(len(x), dtype=np.int64)
+    inside[seed] = True
+    front, step, fitted, size = [seed], 0, 8, 1
+    while len(front) > 0:
+        step += 1
+        upright = 1.0 / math.sqrt(1.0 + slope_x**2 + slope_y**2)
+        reached = [seed]
+        reached.clear()
+        for point in front:
+            for other in near[point]:
+                if inside[other] or labels[other] >= 0 or seen[other] == step:
+                    continue
+                seen[other] = step
+                height = z0 + slope_x * (x[other] - xc) + slope_y * (y[other] - yc)
+                facing = (
+                    normals[other, 2] - normals[other, 0] * slope_x - normals[other, 1] * slope_y
+                )
+                if abs(z[other] - height) * upright < _GROW_M and facing * upright > limit:
+                    reached.append(other)
+        for point in reached:
+            inside[point] = True
+        size += len(reached)
+        front = reached
         if size >= 1.5 * fitted:
-            plane = least_squares(*xyz[inside].T)
+            z0, slope_x, slope_y, xc, yc = compiled_fit(x, y, z, inside)
             fitted = size
-    return np.flatnonzero(inside)
+    return inside
 
 
 def _settle(xyz: F64, near: I64, labels: I64, least: int) -> tuple[list[Plane], I64]:
@@ -235,44 +255,83 @@ def _dissolved(
 
 def _touching(near: I64, labels: I64, count: int) -> list[tuple[int, int]]:
     """Pairs of planes with at least three pairs of neighbouring points."""
-    here = np.repeat(labels, near.shape[1])
-    there = labels[near].ravel()
-    ok = (here >= 0) & (there >= 0) & (here != there)
-    low, high = np.minimum(here[ok], there[ok]), np.maximum(here[ok], there[ok])
-    links = np.bincount(low * count + high, minlength=count * count)
-    return [(int(k) // count, int(k) % count) for k in np.flatnonzero(links >= 3)]
+    links = _links(near, labels, count)
+    return [(int(i), int(j)) for i, j in np.argwhere(links >= 3)]
+
+
+@njit(cache=True)
+def _links(near, labels, count):  # type: ignore[no-untyped-def]
+    """Pairs of neighbouring points of each pair of planes, the lower number first."""
+    links = np.zeros((count, count), dtype=np.int64)
+    for point in range(len(near)):
+        here = labels[point]
+        if here < 0:
+            continue
+        for other in near[point]:
+            there = labels[other]
+            if there >= 0 and there != here:
+                links[min(here, there), max(here, there)] += 1
+    return links
 
 
 def _disagreement(xyz: F64, planes: list[Plane], labels: I64, i: int, j: int) -> float:
     """Below 1 where two planes are one: by angle, or by how a common plane fits both."""
-    a, b = xyz[labels == i], xyz[labels == j]
+    a, b = (xyz[labels == k].T for k in (i, j))
     angle = math.degrees(math.acos(min(1.0, float(planes[i].normal @ planes[j].normal))))
     offset = max(
-        float(np.median(np.abs(planes[i].distance(*b.T)))),
-        float(np.median(np.abs(planes[j].distance(*a.T)))),
+        float(_median_off(planes[i].distance(*b))),
+        float(_median_off(planes[j].distance(*a))),
     )
     apart = max(angle / _MERGE_DEG, offset / _MERGE_M)
     if apart < 1 or angle > 12.0:
         return apart
-    common = robust_fit(*np.vstack([a, b]).T)
-    worse = [
-        _rms(common, part) - _rms(planes[k], part) for k, part in ((i, a), (j, b)) if len(part)
-    ]
+    common = robust_fit(*np.hstack([a, b]))
+    worse = [_rms(common, part) - _rms(planes[k], part) for k, part in ((i, a), (j, b))]
     return max(worse) / 0.015
 
 
+@njit(cache=True)
+def _median_off(off):  # type: ignore[no-untyped-def]
+    """Median size of some distances."""
+    return np.median(np.abs(off))
+
+
 def _rms(plane: Plane, points: F64) -> float:
-    return float(np.sqrt(np.mean(np.clip(plane.distance(*points.T), -0.3, 0.3) ** 2)))
+    """Root mean square distance of points (3, n), each at most 0.3 m [m]."""
+    return float(_clipped_rms(plane.distance(*points)))
+
+
+@njit(cache=True)
+def _clipped_rms(off):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for value in off:
+        total += min(abs(value), 0.3) ** 2
+    return math.sqrt(total / len(off))
 
 
 def _assigned(xyz: F64, near: I64, planes: list[Plane], labels: I64) -> I64:
     """Give each point the plane that fits it and most of its neighbours."""
     away = np.column_stack([np.abs(plane.distance(*xyz.T)) for plane in planes])
-    data = (away / _SIGMA_M) ** 2
     for _ in range(3):
-        count = np.column_stack([(labels[near] == k).sum(axis=1) for k in range(len(planes))])
-        cost = data + _SMOOTH * (1 - count / near.shape[1])
-        cost[(count == 0) | (away > _ASSIGN_M)] = np.inf
-        best = cost.argmin(axis=1)
-        labels = np.where(np.isfinite(cost[np.arange(len(best)), best]), best, -1)
+        labels = np.asarray(_best_plane(away, near, labels))
     return labels
+
+
+@njit(cache=True)
+def _best_plane(away, near, labels):  # type: ignore[no-untyped-def]
+    """Plane of least cost of each point (-1: none): its distance, and who its neighbours are."""
+    out = np.full(len(labels), -1)
+    share = 1.0 / near.shape[1]
+    for point in range(len(labels)):
+        count = np.zeros(away.shape[1], dtype=np.int64)
+        for other in near[point]:
+            if labels[other] >= 0:
+                count[labels[other]] += 1
+        least = np.inf
+        for k in range(away.shape[1]):
+            if count[k] == 0 or away[point, k] > _ASSIGN_M:
+                continue
+            cost = (away[point, k] / _SIGMA_M) ** 2 + _SMOOTH * (1.0 - count[k] * share)
+            if cost < least:
+                least, out[point] = cost, k
+    return out

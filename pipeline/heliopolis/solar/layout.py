@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -158,24 +159,30 @@ def _to_plan(geometry: BaseGeometry, how: Mount) -> Any:
 
 def _best_rows(local: Any, across: float, along: float, step_down: float) -> list[Any]:
     """Modules of the offset of the rows with the most; ties go to the first offset."""
-    best: list[Any] = []
     _, top, _, bottom = local.bounds
-    most = int(local.area / (across * along) + 1e-3)
-    for shift in _OFFSETS:
-        if len(best) >= most:
-            break
-        v = np.arange(bottom - along - shift * step_down, top - _ROUNDING_M, -step_down)
-        starts, rows = _along_rows(local, v, across, along)
-        if len(starts) > len(best):
-            best = list(shapely.box(starts, v[rows], starts + across, v[rows] + along))
-    return best
+    if not local.area + 1e-3 >= across * along:
+        return []
+    lines = [
+        np.arange(bottom - along - shift * step_down, top - _ROUNDING_M, -step_down)
+        for shift in _OFFSETS
+    ]
+    v = np.concatenate(lines)
+    left, right, row = _stretches(local, v, along)
+    firsts = np.searchsorted(row, np.cumsum([0, *(len(line) for line in lines)]))
+    best: tuple[FloatArray, FloatArray] = np.empty(0), np.empty(0)
+    for first, last in pairwise(firsts):
+        of = slice(first, last)
+        starts, rows = _along_rows(left[of], right[of], row[of], across)
+        if len(starts) > len(best[0]):
+            best = starts, v[rows]
+    starts, begins = best
+    return list(shapely.box(starts, begins, starts + across, begins + along))
 
 
 def _along_rows(
-    local: Any, v: FloatArray, across: float, along: float
+    left: FloatArray, right: FloatArray, row: FloatArray, across: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Left edges of the modules of rows that begin at ``v``, and the row of each."""
-    left, right, row = _stretches(local, v, along)
+    """Left edges of the modules that stand in free stretches, and the row of each."""
     step = across + _GAP_M
     counts = np.floor((right - left + _GAP_M + _ROUNDING_M) / step).astype(int)
     held = counts > 0
