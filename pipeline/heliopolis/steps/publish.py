@@ -138,10 +138,17 @@ def _merged(tiles: list[Path], layer: str, key: str, crs: Any) -> gpd.GeoDataFra
 
 
 def _footprints(outlines: gpd.GeoDataFrame) -> tuple[pd.Series, set[str]]:
-    """Footprint of each building [m2], and the buildings that the image shows to be gone."""
+    """Footprint of each building [m2], and the buildings that may not be there.
+
+    Those that the image shows to be gone, and those that the net alone has seen: where heights do
+    not bear it out, nothing vouches for a roof.
+    """
     keys = outlines["building_id"].astype(str)
-    gone = outlines["change"].eq("gone") if "change" in outlines.columns else keys.isin([])
-    return pd.Series(outlines.geometry.area.to_numpy(), index=keys), set(keys[gone])
+    doubtful = pd.Series(False, index=outlines.index)
+    for name, value in (("change", "gone"), ("source", "cnn")):
+        if name in outlines.columns:
+            doubtful |= outlines[name].eq(value)
+    return pd.Series(outlines.geometry.area.to_numpy(), index=keys), set(keys[doubtful])
 
 
 def _with_roofs(outlines: gpd.GeoDataFrame, planes: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

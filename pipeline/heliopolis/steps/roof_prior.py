@@ -42,7 +42,7 @@ def with_priors(
     footprint_m2
         Footprint of each building [m2], the index is ``building_id``.
     without
-        Buildings that get no prior: they are gone.
+        Buildings that get no prior: they may not be there.
 
     Returns
     -------
