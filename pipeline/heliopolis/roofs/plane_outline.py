@@ -32,6 +32,8 @@ _LEAST_WIDTH_M = 0.5
 _LEAST_PIECE_M2 = 1.0
 #: The middle of a side of a plane on the outline of the building lies nearer to it than this [m].
 _ON_OUTLINE_M = 0.2
+#: Sides that bend by less than this are one [m].
+_STRAIGHT_M = 0.1
 _NEIGHBOURS = ((0, 1), (1, 0))
 
 
@@ -123,12 +125,18 @@ def area_sd(polygon: BaseGeometry, plane: Plane, tilt_sd_deg: float, spacing_m: 
     return math.hypot(border, turn) / plane.cos_tilt
 
 
-def cut_sd(polygon: BaseGeometry, footprint: BaseGeometry, position_sd_m: float) -> float:
+def cut_sd(
+    polygon: BaseGeometry,
+    footprint: BaseGeometry,
+    position_sd_m: float,
+    side_sd_m: float = 0.0,
+) -> float:
     """Standard error of the plan area of a plane from that of the footprint that cuts it [m2].
 
     A footprint that lies d beside its roof adds d . N to a plane, N being the sum of the
     outward normals of the sides that it has in common with the footprint, each as long as its
-    side: what is gained on one side of a whole roof is lost on the other.
+    side: what is gained on one side of a whole roof is lost on the other. Where each side is
+    off by itself, as in an outline drawn from an image, their errors add up in quadrature.
 
     Parameters
     ----------
@@ -138,20 +146,27 @@ def cut_sd(polygon: BaseGeometry, footprint: BaseGeometry, position_sd_m: float)
         Outline of the building [m].
     position_sd_m
         Standard error of its position along each axis [m].
+    side_sd_m
+        Standard error of the place of each of its sides [m].
 
     >>> house = shapely.box(0, 0, 10, 8)
     >>> round(cut_sd(shapely.box(0, 0, 10, 4), house, 0.3), 6), cut_sd(house, house, 0.3)
     (3.0, 0.0)
+    >>> round(cut_sd(house, house, 0.0, 0.5), 2)
+    9.06
     """
     outline = footprint.boundary
     shapely.prepare(outline)
-    total = np.zeros(2)
-    for ring in shapely.get_rings(shapely.get_parts(shapely.normalize(polygon))):
+    total, squares = np.zeros(2), 0.0
+    plain = shapely.normalize(shapely.simplify(polygon, _STRAIGHT_M))
+    for ring in shapely.get_rings(shapely.get_parts(plain)):
         xy = shapely.get_coordinates(ring)
         along = np.diff(xy, axis=0)
         middle = shapely.points((xy[1:] + xy[:-1]) / 2)
-        total += along[shapely.dwithin(outline, middle, _ON_OUTLINE_M)].sum(axis=0)
-    return position_sd_m * float(np.hypot(*total))
+        shared = along[shapely.dwithin(outline, middle, _ON_OUTLINE_M)]
+        total += shared.sum(axis=0)
+        squares += float((shared**2).sum())
+    return math.hypot(position_sd_m * float(np.hypot(*total)), side_sd_m * math.sqrt(squares))
 
 
 def usable_part(

@@ -24,7 +24,7 @@ from heliopolis.roofs.plane_outline import (
     usable_part,
 )
 from heliopolis.roofs.segmentation import Segments, cells_of, density_of, segment
-from heliopolis.roofs.shift import footprint_shifts, position_sd
+from heliopolis.roofs.shift import DRAWN_SD_M, footprint_shifts, position_sd
 from heliopolis.roofs.walls import on_walls
 
 #: Columns of ``roof_planes`` beside the geometry, with their types.
@@ -134,6 +134,7 @@ def roof_planes(
     ground_m: Mapping[str, float] | None = None,
     around: gpd.GeoDataFrame | None = None,
     unseen: Collection[str] = (),
+    drawn: Collection[str] = (),
     quality: str = "HIGH",
     min_plane_m2: float = 2.0,
     setback_m: float = 0.3,
@@ -155,6 +156,8 @@ def roof_planes(
         its roof is moved under it before its planes are delimited.
     unseen
         Buildings that are newer than the survey: what it saw there is not their roof.
+    drawn
+        Buildings whose outline comes from an image: each side of it is off by itself.
     quality
         ``HIGH`` for points, ``MEDIUM`` for a surface model. A building without heights
         (``surveyed`` false) or planes gets one row of quality ``BASE``: its footprint only.
@@ -183,9 +186,8 @@ def roof_planes(
         near = heights.within(footprint.buffer(_BESIDE_M))
         found = None
         if building_id not in unseen:
-            found = _of_building(
-                building_id, footprint, near, ground, min_plane_m2, setback_m, position_sd(shift)
-            )
+            sds = position_sd(shift), DRAWN_SD_M if building_id in drawn else 0.0
+            found = _of_building(building_id, footprint, near, ground, min_plane_m2, setback_m, sds)
         surveyed = found is not None
         base = (_base_row(building_id, given, surveyed), shapely.Polygon())
         for row, usable in found or [base]:
@@ -230,7 +232,7 @@ def _of_building(
     ground: float,
     min_plane_m2: float,
     setback_m: float,
-    position_sd_m: float,
+    footprint_sds_m: tuple[float, float],
 ) -> list[tuple[dict[str, Any], BaseGeometry]] | None:
     """Rows and usable parts of one building, from north to south; None: not surveyed."""
     roof = _roof_points(around.within(footprint), ground)
@@ -250,7 +252,8 @@ def _of_building(
     for number, (index, part) in enumerate(pieces, start=1):
         row, usable = _row(found, index, part, roof, ground, setback_m, footprint, spacing)
         row["area_sd_m2"] = math.hypot(
-            row["area_sd_m2"], cut_sd(part, footprint, position_sd_m) * row["area_m2"] / part.area
+            row["area_sd_m2"],
+            cut_sd(part, footprint, *footprint_sds_m) * row["area_m2"] / part.area,
         )
         row.update(
             building_id=building_id,

@@ -17,6 +17,8 @@ from heliopolis.roofs.plane_fit import F64
 #: Standard error of a footprint's position along an axis, by whether points told it [m]: 0.08 m
 #: were left in a simulated city with 10 points per m2; the other is a judgement.
 TOLD_SD_M, UNTOLD_SD_M = 0.1, 0.3
+#: Standard error of the place of each side of an outline that the net drew [m].
+DRAWN_SD_M = 0.5
 #: Shifts are looked for up to this far, in steps of this [m].
 REACH_M, STEP_M = 2.0, 0.25
 #: Footprints nearer than this are surveyed together and move together [m].

@@ -177,11 +177,19 @@ def _planes_in(
         heights,
         ground_m=_ground(mine, model),
         unseen=newer_than(mine, elevation.year),
+        drawn=_drawn(mine),
         around=every.iloc[every.sindex.query(shapely.box(*wide))],
         quality=quality,
         min_plane_m2=roofs.min_plane_m2,
         setback_m=roofs.setback_m,
     )
+
+
+def _drawn(buildings: gpd.GeoDataFrame) -> set[str]:
+    """Buildings whose outline the net drew."""
+    if "source" not in buildings.columns:
+        return set()
+    return set(buildings["building_id"].astype(str)[buildings["source"].eq("cnn")])
 
 
 def newer_than(buildings: gpd.GeoDataFrame, year: int | None) -> set[str]:
