@@ -85,7 +85,8 @@ def self_consumption(energy_kwh_month: Array, demand_kwh_year: Array, latitude: 
         part = slice(first, first + _AT_ONCE)
         used[part] = _used(energy[part], demand[part], latitude)
     total = energy.sum(axis=1)
-    return np.divide(used, total, out=np.full(len(energy), np.nan), where=total > 0)
+    share = np.divide(used, total, out=np.full(len(energy), np.nan), where=total > 0)
+    return np.minimum(share, 1.0)  # sums of months and of hours differ in their last digit
 
 
 def _used(energy: Array, demand: Array, latitude: float) -> Array:

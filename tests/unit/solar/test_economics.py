@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heliopolis.solar.assumptions import default_assumptions
@@ -71,6 +71,7 @@ def test_profiles_share_out_the_whole():
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(100, 50_000), st.floats(100, 50_000), st.floats(-60, 60))
+@example(105.0, 812.0, 2.0)
 def test_self_consumption_falls_with_yield_and_rises_with_demand(energy, demand, latitude):
     def of(kwh, used):
         month = (MONTHS / MONTHS.sum() * kwh)[None]
