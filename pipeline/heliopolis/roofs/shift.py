@@ -128,6 +128,8 @@ def roof_shift(footprint: BaseGeometry, roof: F64, bare: F64) -> tuple[float, fl
     y = low + (np.arange(shape[0]) + 0.5) * STEP_M
     shapely.prepare(footprint)
     inside = shapely.contains_xy(footprint, *(a.ravel() for a in np.meshgrid(x, y))).reshape(shape)
+    if not inside.any():
+        return None
     steps = round(REACH_M / STEP_M)
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     kernel = inside[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]

@@ -48,6 +48,11 @@ def test_few_points_tell_nothing():
     assert roof_shift(HOUSE, roof, bare[:10]) is None
 
 
+def test_a_sliver_tells_nothing():
+    sliver = shapely.box(104.01, 203.01, 104.02, 203.02)
+    assert roof_shift(sliver, *survey([HOUSE])) is None
+
+
 def test_a_row_moves_as_one():
     row = [translate(HOUSE, 10.0 * k) for k in range(4)]
     given_ = {f"h{k}": translate(house, 1.0, 0.75) for k, house in enumerate(row)}
