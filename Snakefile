@@ -23,6 +23,13 @@ WITHOUT = left_out(STUDY.results / "work")
 workdir: STUDY.results.resolve()
 
 
+onstart:
+    # A limit of jobs in a second, which Snakemake sets by default, makes it look at all ready jobs
+    # again each second, once more for each job that is done: half a core after 100 jobs.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 wildcard_constraints:
     scene=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     tile=r"e[m0-9]+_n[m0-9]+",

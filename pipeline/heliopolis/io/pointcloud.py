@@ -29,7 +29,12 @@ GROUND = 2
 _CHUNK = 1_000_000
 _PROBE = 200_000
 _PROBED_FILES = 20
-
+#: What is unpacked of points that are packed by parts (LAZ 1.4, point formats 6 and later).
+_PARTS = (
+    laspy.DecompressionSelection.base()
+    | laspy.DecompressionSelection.Z
+    | laspy.DecompressionSelection.CLASSIFICATION
+)
 
 #: Bytes before the content of a variable length record.
 _RECORD_HEAD = 54
@@ -192,7 +197,7 @@ def _check_header(path: Path) -> None:
 def _open(path: Path) -> Any:
     try:
         _check_header(path)
-        return laspy.open(path)
+        return laspy.open(path, decompression_selection=_PARTS)
     except (OSError, LaspyException) as error:
         raise InputError(
             "the point cloud cannot be opened",

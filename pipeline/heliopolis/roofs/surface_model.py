@@ -146,13 +146,13 @@ def _highest(
     flat: npt.NDArray[np.int64], z: F64, kind: U8, grid: GeoBox
 ) -> tuple[F64, npt.NDArray[np.uint8]]:
     """Height and class (255: none) of the highest point of each cell."""
-    order = np.lexsort((kind, z, flat))
-    cells = flat[order]
-    last = np.flatnonzero(np.append(cells[1:] != cells[:-1], True)) if len(cells) else order
-    top = np.full(grid.height * grid.width, np.nan)
-    what = np.full(grid.height * grid.width, 255, dtype="uint8")
-    top[cells[last]] = z[order][last]
-    what[cells[last]] = kind[order][last]
+    top = np.full(grid.height * grid.width, -np.inf)
+    np.maximum.at(top, flat, z)
+    highest = z == top[flat]
+    what = np.zeros(grid.height * grid.width, dtype="uint8")
+    np.maximum.at(what, flat[highest], kind[highest])
+    none = np.isneginf(top)
+    top[none], what[none] = np.nan, 255
     shape = (grid.height, grid.width)
     return top.reshape(shape), what.reshape(shape)
 

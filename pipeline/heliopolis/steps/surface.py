@@ -258,9 +258,8 @@ def _building_mask(footprints: Path | None, grid: GeoBox) -> npt.NDArray[np.bool
     """True in cells whose centre lies in a building."""
     if footprints is None:
         return None
-    table = read_layer(footprints, "buildings", crs=str(grid.crs))
-    box = shapely.box(*grid.boundingbox.bbox)
-    near = [shapely.make_valid(g) for g in table.geometry if g is not None and g.intersects(box)]
+    table = read_layer(footprints, "buildings", bounds=grid.boundingbox.bbox)
+    near = [shapely.make_valid(g) for g in table.geometry if g is not None]
     mask = np.zeros(grid.shape, dtype=bool)
     coordinates = list(xr_coords(grid).values())
     y, x = coordinates[0].values, coordinates[1].values
