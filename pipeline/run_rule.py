@@ -36,7 +36,7 @@ STEPS = {
     "surface_model": "surface",
     "tallest": "surface",
     "roof_planes": "surface",
-    "horizon": "solar",
+    "horizon": "horizon",
     "solar_yield": "solar",
     "rooftop_pv": "publish",
     "publish": "publish",

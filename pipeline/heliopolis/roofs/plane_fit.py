@@ -139,14 +139,10 @@ def orientation_sd(plane: Plane, x: F64, y: F64, z: F64) -> tuple[float, float]:
     bread = np.linalg.inv(design.T @ design)
     variance = max(float(off @ off) / (count - 3), _LEAST_SIGMA_M**2)
     plain = bread * variance
-    _, cluster = np.unique(
-        np.floor(np.column_stack([u, v]) / _CLUSTER_M),
-        axis=0,
-        return_inverse=True,
-    )
-    groups = int(cluster.max()) + 1
-    score = np.zeros((groups, 3))
-    np.add.at(score, cluster.ravel(), design * off[:, None])
+    column, row = (np.floor(axis / _CLUSTER_M).astype("int64") for axis in (u, v))
+    _, cluster = np.unique((column << 32) + row, return_inverse=True)
+    score = np.column_stack([np.bincount(cluster, one * off) for one in design.T])
+    groups = len(score)
     meat = score.T @ score * (groups / max(groups - 3, 1))
     patched = bread @ meat @ bread
     sds = [_propagated(plane, np.asarray(one[1:, 1:])) for one in (plain, patched)]

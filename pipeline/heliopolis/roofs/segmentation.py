@@ -24,6 +24,8 @@ _GROW_DEG = 14.0
 #: Planes that touch are one when they differ by less than this.
 _MERGE_DEG = 3.5
 _MERGE_M = 0.08
+#: Planes that turn from each other by more than this are not one [deg].
+_APART_DEG = 12.0
 #: Points further from every plane than this are not roof plane [m].
 _ASSIGN_M = 0.15
 _SIGMA_M = 0.05
@@ -97,13 +99,50 @@ def _neighbours(xyz: F64, density: float) -> I64:
     return np.asarray(cKDTree(xyz).query(xyz, k=count)[1], dtype="int64")
 
 
-def _normals(xyz: F64, near: I64) -> tuple[F64, F64]:
-    """Unit normals, upwards (n, 3), and the standard deviation along them (n,) [m]."""
-    patch = xyz[near] - xyz[near].mean(axis=1, keepdims=True)
-    values, vectors = np.linalg.eigh(np.einsum("nki,nkj->nij", patch, patch) / near.shape[1])
-    normals = vectors[:, :, 0]
-    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
-    return normals, np.sqrt(np.maximum(values[:, 0], 0.0))
+@njit(cache=True)
+def _normals(xyz, near):  # type: ignore[no-untyped-def]
+    """Unit normals, upwards (n, 3), and the standard deviation along them (n,) [m].
+
+    The least eigenvalue of each covariance in closed form (Smith 1961,
+    doi:10.1145/355578.366316); its vector is at right angles to the others' plane.
+    """
+    normals, flatness = np.empty(xyz.shape), np.empty(len(xyz))
+    for point in range(len(near)):
+        patch = xyz[near[point]]
+        x, y, z = patch[:, 0].mean(), patch[:, 1].mean(), patch[:, 2].mean()
+        xx, xy, xz, yy, yz, zz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for row in patch:
+            u, v, w = row[0] - x, row[1] - y, row[2] - z
+            xx += u * u
+            xy += u * v
+            xz += u * w
+            yy += v * v
+            yz += v * w
+            zz += w * w
+        mean = (xx + yy + zz) / 3
+        a, b, c = xx - mean, yy - mean, zz - mean
+        spread = math.sqrt((a * a + b * b + c * c + 2 * (xy * xy + xz * xz + yz * yz)) / 6)
+        least = mean
+        if spread > 0:
+            det = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
+            turn = math.acos(min(1.0, max(-1.0, det / (2 * spread**3)))) / 3
+            least = mean + 2 * spread * math.cos(turn + 2 * math.pi / 3)
+        rows = ((xx - least, xy, xz), (xy, yy - least, yz), (xz, yz, zz - least))
+        best, nx, ny, nz = 0.0, 0.0, 0.0, 1.0
+        for p, q in ((0, 1), (0, 2), (1, 2)):
+            f, g = rows[p], rows[q]
+            i, j, k = (
+                f[1] * g[2] - f[2] * g[1],
+                f[2] * g[0] - f[0] * g[2],
+                f[0] * g[1] - f[1] * g[0],
+            )
+            size = math.sqrt(i * i + j * j + k * k)
+            if size > best:
+                up = math.copysign(size, k)
+                best, nx, ny, nz = size, i / up, j / up, k / up
+        normals[point] = nx, ny, nz
+        flatness[point] = math.sqrt(max(least, 0.0) / len(patch))
+    return normals, flatness
 
 
 def _grow(xyz: F64, near: I64, normals: F64, flatness: F64, least: int) -> I64:
@@ -276,14 +315,16 @@ def _links(near, labels, count):  # type: ignore[no-untyped-def]
 
 def _disagreement(xyz: F64, planes: list[Plane], labels: I64, i: int, j: int) -> float:
     """Below 1 where two planes are one: by angle, or by how a common plane fits both."""
-    a, b = (xyz[labels == k].T for k in (i, j))
     angle = math.degrees(math.acos(min(1.0, float(planes[i].normal @ planes[j].normal))))
+    if angle > _APART_DEG:
+        return angle / _MERGE_DEG
+    a, b = (xyz[labels == k].T for k in (i, j))
     offset = max(
         float(_median_off(planes[i].distance(*b))),
         float(_median_off(planes[j].distance(*a))),
     )
     apart = max(angle / _MERGE_DEG, offset / _MERGE_M)
-    if apart < 1 or angle > 12.0:
+    if apart < 1:
         return apart
     common = robust_fit(*np.hstack([a, b]))
     worse = [_rms(common, part) - _rms(planes[k], part) for k, part in ((i, a), (j, b))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from heliopolis.roofs.connected import Floats
 from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, is_strange, load_net
 from heliopolis.roofs.registration import Shift, estimate_block_shifts, estimate_shift
+from heliopolis.steps.tiles import tile_bounds
 
 _LOG = logging.getLogger(__name__)
 _BAND = "roof_probability"
@@ -63,7 +63,7 @@ def roof_probability(
     """
     imagery = Imagery.model_validate(options["imagery"])
     near_infrared = Roofs.model_validate(options["roofs"]).near_infrared
-    west, south, east, north = _bounds(tiles, tile)
+    west, south, east, north = tile_bounds(tiles, tile)
     halo = np.ceil(HALO_M / WORKING_GSD_M) * WORKING_GSD_M
     core = _grid((west, south, east, north), options["crs"])
     wide = _grid((west - halo, south - halo, east + halo, north + halo), options["crs"])
@@ -220,14 +220,6 @@ def _existing_panels(
 def _agreement_layer(agreed: Agreement, grid: GeoBox) -> gpd.GeoDataFrame:
     """One row over the mosaic with the scores and the role of the net."""
     return gpd.GeoDataFrame([agreed.as_dict()], geometry=[grid.extent.geom], crs=str(grid.crs))
-
-
-def _bounds(tiles: Path, tile: str) -> tuple[float, float, float, float]:
-    for one in json.loads(tiles.read_text(encoding="utf-8")):
-        if one["id"] == tile:
-            west, south, east, north = one["bounds"]
-            return (west, south, east, north)
-    raise InputError(f"there is no tile {tile!r}", where=str(tiles), remedy="Run the rule tiles")
 
 
 def _grid(bounds: tuple[float, float, float, float], crs: str) -> GeoBox:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from odc.geo.xr import xr_coords
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.config import Elevation, Roofs, expand
-from heliopolis.errors import ConfigError, NoDataError
+from heliopolis.errors import NoDataError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.pointcloud import Points, has_ground, read_points
 from heliopolis.io.raster import read_onto, read_tags, write_cog
@@ -32,8 +31,8 @@ from heliopolis.roofs.surface_model import (
     surface_from_rasters,
     with_halo,
 )
+from heliopolis.steps.tiles import Bounds, tile_bounds
 
-Bounds = tuple[float, float, float, float]
 #: Surroundings of the buildings that are read with them [m].
 _MARGIN_M = 10.0
 #: Tag of a surface model: height of its tallest thing above the ground [m].
@@ -71,7 +70,7 @@ def surface_model(
     """
     elevation = Elevation.model_validate(options["elevation"])
     crs = str(options["crs"])
-    grid = GeoBox.from_bbox(_bounds(tiles, tile), crs, resolution=elevation.resolution_m)
+    grid = GeoBox.from_bbox(tile_bounds(tiles, tile), crs, resolution=elevation.resolution_m)
     classified = has_ground(points) if points else True
     wide = with_halo(grid, reach_m(classified or bool(elevation.dtm)))
     mask = _building_mask(footprints, wide)
@@ -141,7 +140,7 @@ def roof_planes(
     roofs = Roofs.model_validate(options["roofs"])
     crs = str(options["crs"])
     every = read_layer(buildings, "buildings", crs=crs)
-    mine = _in_tile(every, _bounds(tiles, tile))
+    mine = _in_tile(every, tile_bounds(tiles, tile))
     tables = empty_tables(crs)
     if len(mine):
         tables = _planes_in(mine, every, points, surfaces, crs, elevation, roofs)
@@ -236,16 +235,6 @@ def _in_tile(table: gpd.GeoDataFrame, bounds: Bounds) -> gpd.GeoDataFrame:
     west, south, east, north = bounds
     inside = (x >= west) & (x < east) & (y >= south) & (y < north)
     return table[inside].reset_index(drop=True)
-
-
-def _bounds(tiles: Path, tile: str) -> Bounds:
-    for record in json.loads(tiles.read_text(encoding="utf-8")):
-        if record["id"] == tile:
-            west, south, east, north = (float(value) for value in record["bounds"])
-            return west, south, east, north
-    raise ConfigError(
-        f"there is no tile {tile!r}", where=str(tiles), remedy="Delete the file and run again"
-    )
 
 
 def _read(points: list[Path], bounds: Bounds, crs: str, elevation: Elevation) -> Points:

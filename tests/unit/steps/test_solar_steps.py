@@ -17,7 +17,8 @@ from heliopolis.errors import InputError
 from heliopolis.io.cells import read_cells, write_cells
 from heliopolis.io.raster import band_names, geobox_of, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
-from heliopolis.steps.solar import horizon, solar_yield
+from heliopolis.steps.horizon import horizon
+from heliopolis.steps.solar import solar_yield
 from heliopolis.steps.solar_files import horizon_file, irradiance_file, yield_file
 
 CRS = "EPSG:2154"
