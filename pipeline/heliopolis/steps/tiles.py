@@ -23,5 +23,7 @@ def tile_bounds(tiles: Path, tile: str) -> Bounds:
             west, south, east, north = (float(value) for value in record["bounds"])
             return west, south, east, north
     raise InputError(
-        f"there is no tile {tile!r}", where=str(tiles), remedy="Delete the file and run again"
+        f"the tile {tile!r} is not in the list",
+        where=str(tiles),
+        remedy="Delete the file and run again",
     )

@@ -14,7 +14,7 @@ from pyproj import CRS
 from typer.testing import CliRunner
 
 from heliopolis.cli import app
-from heliopolis.errors import ConfigError
+from heliopolis.errors import ConfigError, InputError
 from heliopolis.io.raster import raster_grid, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs.planes import SCHEMA
@@ -139,7 +139,7 @@ def test_tile_without_buildings_is_a_valid_file(site: Path) -> None:
     empty = planes(site, "beyond")
     assert len(empty) == 0
     assert set(SCHEMA) <= set(empty.columns)
-    with pytest.raises(ConfigError, match="nowhere"):
+    with pytest.raises(InputError, match="nowhere"):
         planes(site, "nowhere")
 
 
