@@ -78,8 +78,13 @@ class Scale:
         return known.alias(language) if known else self.field
 
 
+#: Between groups of three digits, as ISO 80000-1 has it.
+_THOUSANDS = "\N{NARROW NO-BREAK SPACE}"
+
+
 def _number(value: float, french: bool) -> str:
-    text = f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", _THOUSANDS)
+    text = text.replace("-", "\N{MINUS SIGN}")
     return text.replace(".", ",") if french else text
 
 
@@ -92,6 +97,9 @@ SCALES: dict[str, Scale] = {
     ),
     "roof_planes": Scale(
         "poa_kwh_m2_year", (600, 800, 1000, 1200, 1400), _SOLAR, "kWh/m²/year", "kWh/m²/an"
+    ),
+    "solar_cells": Scale(
+        "energy_kwh_year_p50", (10e3, 30e3, 100e3, 200e3, 400e3), _SOLAR, "kWh/year", "kWh/an"
     ),
     "lst.tif": Scale("lst_median_c", (20, 24, 28, 32, 36, 40, 44, 48), _LST, "°C"),
 }
@@ -113,6 +121,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "places": ("Places among their like", "Lieux parmi leurs semblables"),
     "buildings": ("Buildings: what the roof yields", "Bâtiments : productible du toit"),
     "roof_planes": ("Roof planes: irradiation", "Pans de toiture : irradiation"),
+    "solar_cells": ("Roofs by hectare: energy", "Toits par hectare : énergie"),
     "panels": ("Panels", "Panneaux"),
     "study_area": ("Study area", "Territoire d'étude"),
     "lst.tif": (

@@ -203,6 +203,7 @@ rule rooftop_pv:
             "heliopolis.steps.building_table",
             "heliopolis.steps.building_solar",
             "heliopolis.steps.roof_prior",
+            "heliopolis.steps.solar_cells",
             "heliopolis.solar",
             "heliopolis.variables",
         ),

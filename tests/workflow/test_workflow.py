@@ -29,7 +29,14 @@ CONTRACT = (
 )
 LAYERS = {
     "hot_zones.gpkg": {"hot_zones", "heat_cells", "places", "study_area", "fields"},
-    "rooftop_pv.gpkg": {"buildings", "roof_planes", "panels", "study_area", "fields"},
+    "rooftop_pv.gpkg": {
+        "buildings",
+        "roof_planes",
+        "panels",
+        "solar_cells",
+        "study_area",
+        "fields",
+    },
 }
 
 

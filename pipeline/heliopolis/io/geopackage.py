@@ -17,7 +17,7 @@ import pyogrio
 from heliopolis.errors import GridError
 from heliopolis.io.atomic import replacing
 from heliopolis.io.layer_stream import append_layer
-from heliopolis.io.qml import Geometry, qml
+from heliopolis.io.qml import CROWD, Geometry, qml
 from heliopolis.variables import Variable, codes, layer_fields
 
 _FIELDS_COLUMNS = ["layer", "field", "unit", "meaning_en", "meaning_fr", "source"]
@@ -149,10 +149,13 @@ def _write_styles(
     styles: Mapping[str, str] | None,
 ) -> None:
     base.execute(_STYLES_TABLE)
+    crowded = len(tables.get("buildings", ())) > CROWD
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     for name, table in tables.items():
         kind = _style_geometry(table)
-        text = styles.get(name) if styles is not None else qml(name, language, kind)
+        text = (
+            styles.get(name) if styles is not None else qml(name, language, kind, crowded=crowded)
+        )
         if text is None:
             continue
         base.execute(

@@ -20,9 +20,12 @@ DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _GREY = "#d9d9d9"
 #: Layers that are only drawn from this scale denominator on.
 _MIN_SCALE = {"panels": 5000, "roof_planes": 15000}
+#: Of more buildings than this none can be seen on a map of them all, which would take seconds to
+#: draw: they are drawn from this scale denominator on, and hectares before it.
+CROWD, _CROWD_SCALE = 200_000, 30_000
 _OUTLINES = {"places": ("#4d4d4d", 0.4)}
 #: How much the inside covers what lies below [0..1]; outlines are always full.
-_OPACITY = {"heat_cells": 0.75, "places": 0.85}
+_OPACITY = {"heat_cells": 0.75, "places": 0.85, "solar_cells": 0.85}
 #: Layers drawn as a line of the class's colour in a white and dark border, and the line's width
 #: [mm]: a tinted inside would shift the colours of the temperature below it.
 _RINGS = {"hot_zones": 0.8}
@@ -59,7 +62,13 @@ _LABELS = {"hot_zones": '"rank"', "places": '"name"'}
 _LABELS_FROM = {"places": 40_000}
 
 
-def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str:
+def qml(
+    layer: str,
+    language: str = "en",
+    geometry: Geometry = "polygon",
+    *,
+    crowded: bool = False,
+) -> str:
     """Style of a declared layer as a QML document.
 
     Parameters
@@ -70,22 +79,28 @@ def qml(layer: str, language: str = "en", geometry: Geometry = "polygon") -> str
         ``en`` or ``fr``: of the legend and of the names of the columns.
     geometry
         Whether its features are polygons or points.
+    crowded
+        Whether there are more than `CROWD` buildings.
     """
-    root = ET.Element("qgis", style_attributes(layer))
+    root = ET.Element("qgis", style_attributes(layer, crowded=crowded))
     root.extend(style_elements(layer, language, geometry))
     return DOCTYPE + ET.tostring(root, encoding="unicode")
 
 
-def style_attributes(layer: str) -> dict[str, str]:
+def style_attributes(layer: str, *, crowded: bool = False) -> dict[str, str]:
     """Attributes of a layer's style: version, labels on or off, scales at which it is drawn."""
-    limit = _MIN_SCALE.get(layer)
+    limit, nearest = _MIN_SCALE.get(layer), 0
+    if crowded and layer == "buildings":
+        limit = _CROWD_SCALE
+    if crowded and layer == "solar_cells":
+        nearest = _CROWD_SCALE
     return {
         "version": QGIS_VERSION,
         "styleCategories": "AllStyleCategories",
         "labelsEnabled": "1" if layer in _LABELS else "0",
-        "hasScaleBasedVisibilityFlag": "1" if limit else "0",
+        "hasScaleBasedVisibilityFlag": "1" if limit or nearest else "0",
         "minScale": str(limit or 100_000_000),
-        "maxScale": "0",
+        "maxScale": str(nearest),
     }
 
 

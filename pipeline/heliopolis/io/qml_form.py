@@ -16,7 +16,7 @@ _TABS = (
         "form_identity",
         r"\w+_id|name|kind|source|change|rank|rank_in_kind|n_in_kind|percentile_in_kind|priority"
         r"|area_\w*m2|footprint_\w*m2|height_m|best_use|existing_pv|peer_percentile|orientation"
-        r"|layer|field|unit|meaning_\w+",
+        r"|n_buildings|layer|field|unit|meaning_\w+",
     ),
     (
         "form_certainty",
@@ -29,7 +29,7 @@ _TABS = (
     (
         "form_survey",
         r"quality|surveyed|elevation_year|built_year|probability_mean|roof_share|image_\w+"
-        r"|fit_\w+|n_points|explained_share|footprint_shift_m",
+        r"|fit_\w+|n_points|explained_share|footprint_shift_m|modelled_share",
     ),
     ("form_ground", r"(ndvi|albedo|sky_view)_mean|\w+_share"),
     ("form_roof", r"(tilt|azimuth)_\w+|usable_\w*m2|n_planes|\w*obstacle\w*"),

@@ -21,7 +21,7 @@ GPKG = pystac.MediaType.GEOPACKAGE
 #: Files for the web (`heliopolis.io.web_tables`): ending, media type.
 _WEB = {"parquet": "application/vnd.apache.parquet", "pmtiles": "application/vnd.pmtiles"}
 _HEAT_LAYERS = ("hot_zones", "heat_cells", "places")
-_SOLAR_LAYERS = ("buildings", "roof_planes", "panels")
+_SOLAR_LAYERS = ("buildings", "roof_planes", "panels", "solar_cells")
 
 
 def write_stac(

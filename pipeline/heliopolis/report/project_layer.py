@@ -42,6 +42,9 @@ class ProjectLayer:
         temporal control is on.
     band
         Number and name of the band of a raster that is drawn.
+    crowded
+        Whether there are so many buildings that their hectares are drawn first
+        (`heliopolis.io.qml.CROWD`).
     base_map
         Service that gives the tiles of a base map; it is drawn below everything.
     """
@@ -54,6 +57,7 @@ class ProjectLayer:
     visible: bool = True
     acquired: datetime | None = None
     band: tuple[int, str] = (1, "lst_median_c")
+    crowded: bool = False
     base_map: BaseMap | None = None
 
     @property
@@ -165,7 +169,10 @@ def _opened(one: ProjectLayer) -> ET.Element:
     if one.geometry == "raster":
         return ET.Element("maplayer", type="raster", styleCategories="AllStyleCategories")
     kind = {"polygon": "Polygon", "point": "Point", "none": "No geometry"}[one.geometry]
-    attributes = style_attributes(one.layer) | {"type": "vector", "geometry": kind}
+    attributes = style_attributes(one.layer, crowded=one.crowded) | {
+        "type": "vector",
+        "geometry": kind,
+    }
     attributes.pop("version")
     return ET.Element("maplayer", attributes)
 

@@ -27,6 +27,8 @@ from heliopolis.report.project_layer import (
 
 #: Groups of layers that are a map theme and a printed sheet.
 THEMES: tuple[Literal["heat", "solar"], ...] = ("heat", "solar")
+#: Layers of the theme that shows heat and solar together.
+_BOTH = ("study_area", "hot_zones", "buildings", "base_map")
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -173,7 +175,7 @@ def _themes(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
         for one in layers:
             shown = one.group in ("", theme) and one.geometry != "none" and _in_theme(one)
             if theme == "both":
-                shown = one.layer in ("study_area", "hot_zones", "buildings", "base_map")
+                shown = one.layer in _BOTH or (one.layer == "solar_cells" and one.crowded)
             if shown:
                 ET.SubElement(
                     preset, "layer", id=one.key, visible="1", style="default", expanded="0"
@@ -182,7 +184,7 @@ def _themes(layers: Sequence[ProjectLayer], language: str) -> ET.Element:
 
 
 def _in_theme(one: ProjectLayer) -> bool:
-    return one.layer not in ("heat_cells", "places")
+    return one.crowded or one.layer not in ("heat_cells", "places", "solar_cells")
 
 
 def _properties() -> ET.Element:

@@ -103,6 +103,14 @@ def _roof_lines(content: Content) -> Iterator[str]:
         gwh90=number(float(table["energy_kwh_year_p90"].sum()) / 1e6, language, 2),
         specific=number(energy / capacity if capacity > 0 else None, language),
     )
+    prior = table[table["quality"].eq("BASE") & table["energy_kwh_year_p50"].notna()]
+    if len(prior):
+        yield say(
+            "roofs_prior",
+            language,
+            n=number(len(prior), language),
+            gwh=number(float(prior["energy_kwh_year_p50"].sum()) / 1e6, language, 2),
+        )
     yield say("roofs_technical", language)
     if table["co2_kg_year"].notna().any():
         yield say(

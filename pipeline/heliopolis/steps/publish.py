@@ -51,6 +51,7 @@ from heliopolis.steps.run_facts import (
     project_layers,
     scene_records,
 )
+from heliopolis.steps.solar_cells import solar_cells
 from heliopolis.variables import layer_fields
 
 #: Columns that pass between the steps of a tile and mean nothing to a reader.
@@ -108,6 +109,7 @@ def rooftop_pv(
         rooftop_pv,
         {
             "buildings": table.drop(columns=extra, errors="ignore"),
+            "solar_cells": solar_cells(table),
             "roof_planes": planes,
             "panels": panels,
             "study_area": _study_area(area),

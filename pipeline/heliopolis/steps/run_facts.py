@@ -12,13 +12,14 @@ from typing import Any, Literal
 import geopandas as gpd
 
 from heliopolis.io.provenance import scene_record
+from heliopolis.io.qml import CROWD
 from heliopolis.io.raster import band_names, raster_grid, read_tags
 from heliopolis.report.base_maps import BASE_MAPS
 from heliopolis.report.project_layer import Bounds, ProjectLayer
 from heliopolis.scene import Scene
 
 HEAT_LAYERS = ("places", "hot_zones", "heat_cells")
-SOLAR_LAYERS = ("panels", "roof_planes", "buildings")
+SOLAR_LAYERS = ("panels", "roof_planes", "buildings", "solar_cells")
 #: Bands of the temperature that the project shows besides the median.
 _TRUST = ("anomaly_c", "lst_sd_c", "n_obs", "effective_resolution_m")
 #: Layers that are switched on when the project is opened.
@@ -136,6 +137,7 @@ def project_layers(
     """
     made: list[ProjectLayer] = []
     heat, solar = "hot_zones" in tables, "buildings" in tables
+    crowded = len(tables.get("buildings", ())) > CROWD
     if "study_area" in tables:
         file = "hot_zones.gpkg" if heat else "rooftop_pv.gpkg"
         made.append(ProjectLayer("study_area", file, "", "polygon", _bounds(area)))
@@ -148,7 +150,7 @@ def project_layers(
         made += _temperature(folder, lst)
     made += _dates(folder, scene_lsts)
     made += [
-        _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name])
+        _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name], crowded=crowded)
         for name in SOLAR_LAYERS
         if name in tables
     ]
@@ -208,13 +210,19 @@ def hottest_zones(zones: gpd.GeoDataFrame | None, count: int = 5) -> list[tuple[
 
 
 def _table_layer(
-    name: str, file: str, group: Literal["heat", "solar"], table: gpd.GeoDataFrame
+    name: str,
+    file: str,
+    group: Literal["heat", "solar"],
+    table: gpd.GeoDataFrame,
+    *,
+    crowded: bool = False,
 ) -> ProjectLayer:
     kinds = set(table.geom_type.dropna().unique())
     kind: Literal["point", "polygon"] = (
         "point" if kinds and kinds <= {"Point", "MultiPoint"} else "polygon"
     )
-    return ProjectLayer(name, file, group, kind, _bounds(table), name in _SHOWN)
+    shown = name in _SHOWN or (crowded and name == "solar_cells")
+    return ProjectLayer(name, file, group, kind, _bounds(table), shown, crowded=crowded)
 
 
 def _bounds(table: gpd.GeoDataFrame) -> Bounds | None:

@@ -52,6 +52,20 @@ def test_languages_differ_and_units_stand_in_the_legend():
     assert french[0] == "moins de 2 K"
 
 
+def test_of_too_many_buildings_hectares_are_drawn_first():
+    for crowded, limits in ((True, ("30000", "30000")), (False, ("100000000", "0"))):
+        roofs, cells = (
+            ET.fromstring(qml(layer, crowded=crowded).split("\n", 1)[1])
+            for layer in ("buildings", "solar_cells")
+        )
+        assert (roofs.get("minScale"), cells.get("maxScale")) == limits
+        assert roofs.get("hasScaleBasedVisibilityFlag") == str(int(crowded))
+
+
+def test_large_numbers_are_grouped_in_legends():
+    assert SCALES["solar_cells"].labels("en")[1] == "10\u202f000 to 30\u202f000 kWh/year"
+
+
 def test_styles_are_the_same_in_every_run():
     assert qml("buildings") == qml("buildings")
 

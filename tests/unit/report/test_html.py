@@ -172,6 +172,16 @@ def test_what_was_asked_is_told_without_paths(small_results):
     assert "/" not in re.sub(r"<[^>]*>", "", asked)
 
 
+def test_energy_of_roofs_without_a_model_is_told_apart(small_results):
+    content = small_content(small_results)
+    assert "could not be modelled" not in render(content)
+    table = content.buildings.copy()
+    known = table.index[table["energy_kwh_year_p50"].notna()][:3]
+    table.loc[known, "quality"] = "BASE"
+    gwh = number(table.loc[known, "energy_kwh_year_p50"].sum() / 1e6, "en", 2)
+    assert f"Of this {gwh} GWh are on 3 roofs" in render(replace(content, buildings=table))
+
+
 def test_the_season_stands_in_the_record(small_results):
     season = json.loads((small_results / "run.json").read_text())["heat"]["season"]
     assert [one["acquired"][:10] for one in season] == ["2025-06-03", "2025-06-12", "2025-06-19"]

@@ -24,7 +24,7 @@ def parsed(path, inside="heliopolis.qgs"):
 def test_all_sources_are_relative_and_exist(small_results):
     root = parsed(small_results / "heliopolis.qgz")
     sources = [one.text for one in root.iter("datasource")]
-    assert len(sources) == 10 + 4 + 3, "layers, bands that tell how sure, maps of three dates"
+    assert len(sources) == 11 + 4 + 3, "layers, bands that tell how sure, maps of three dates"
     for source in sources:
         assert source.startswith("./")
         assert (small_results / source.split("|")[0]).is_file()
@@ -45,6 +45,23 @@ def test_groups_names_and_themes_follow_the_language(small_results, small_result
         themes = [one.get("name") for one in root.iter("visibility-preset")]
         assert themes[:2] == [heat, solar]
         assert len(themes) == 3
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_hectares_are_in_the_themes_of_a_large_city_alone(tmp_path, crowded):
+    layers = [
+        ProjectLayer("hot_zones", "hot_zones.gpkg", "heat"),
+        *(
+            ProjectLayer(layer, "rooftop_pv.gpkg", "solar", bounds=(0, 0, 9, 9), crowded=crowded)
+            for layer in ("buildings", "solar_cells")
+        ),
+    ]
+    root = parsed(write_project(tmp_path / "heliopolis.qgz", layers, title="t", crs="EPSG:2154"))
+    shown = {
+        preset.get("name"): "solar_cells_rooftop_pv" in [one.get("id") for one in preset]
+        for preset in root.iter("visibility-preset")
+    }
+    assert shown == {"Heat": False, "Solar": crowded, "Heat and solar": crowded}
 
 
 def test_tree_layers_and_project_layers_agree(small_results):

@@ -46,6 +46,20 @@ def test_energy_of_planes_and_buildings_agree(small_results):
     assert last["lst_mean_c"] > 0
 
 
+def test_hectares_add_up_to_their_buildings(small_results):
+    buildings = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
+    cells = read_layer(small_results / "rooftop_pv.gpkg", "solar_cells")
+    for name in ("usable_m2", "capacity_kwp", "energy_kwh_year_p50", "energy_kwh_year_p90"):
+        assert cells[name].sum() == pytest.approx(buildings[name].sum(), rel=1e-9)
+    assert cells["n_buildings"].sum() == len(buildings)
+    assert cells["cell_id"].is_unique
+    assert (cells.geometry.area == 10_000).all()
+    assert cells.geometry.union_all().buffer(1e-6).covers(buildings.representative_point()).all()
+    ratio = cells["energy_kwh_year_p50"] / cells["capacity_kwp"]
+    assert cells["specific_yield_kwh_kwp"].to_numpy() == pytest.approx(ratio, nan_ok=True)
+    assert cells["modelled_share"].dropna().between(0, 1).all()
+
+
 def test_carbon_is_told_with_its_method(small_results):
     buildings = read_layer(small_results / "rooftop_pv.gpkg", "buildings")
     known = buildings[buildings["energy_kwh_year_p50"].notna()]
@@ -202,7 +216,7 @@ def test_web_tables_and_base_map_come_on_request(small_inputs, tmp_path):
     assert told["../../web/panels.pmtiles"] == "application/vnd.pmtiles"
     assert {one.name for one in (tmp_path / "web").iterdir()} == {
         f"{layer}.{ending}"
-        for layer in ("buildings", "roof_planes", "panels", "study_area")
+        for layer in ("buildings", "roof_planes", "panels", "solar_cells", "study_area")
         for ending in ("parquet", "pmtiles")
     }
     with zipfile.ZipFile(tmp_path / "heliopolis.qgz") as archive:
