@@ -42,6 +42,8 @@ _BYTES_PER_S = 5e6
 #: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
 #: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones.
 _START_MB, _TILE_MB, _HEAT_MB = 300.0, 70.0, 250.0
+#: What the files of a tile in a dense city take for 10^6 cells, most of it horizons [MB].
+_TILE_DISK_MB = 38.0
 #: Smallest tile that is proposed [m].
 _LEAST_TILE_M = 50
 
@@ -135,7 +137,7 @@ def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float]:
         side = study.config.roofs.tile_m / study.config.elevation.resolution_m
         lines.append(f"tiles     {number} of {study.config.roofs.tile_m:g} m")
         seconds += number * sum(_cost("tile", side**2 / 1e6))
-        disk += number * side**2 / 1e6 * 60
+        disk += number * side**2 / 1e6 * _TILE_DISK_MB
     lines.append(f"disk      about {max(disk, 1):.0f} MB for results and intermediates")
     minutes = max(seconds / cores / 60, 0.2)
     lines.append(f"time      about {minutes:.1f} minutes on {cores} core{'s' * (cores > 1)}")
