@@ -46,6 +46,7 @@ for view in ("whole", "whole", "whole", "near", "near", "bare", "bare"):
         layers = layers[:1]
         kind = layers[0].geometryType()
         layers[0].setRenderer(QgsSingleSymbolRenderer(QgsSymbol.defaultSymbol(kind)))
+        layers[0].setScaleBasedVisibility(False)
     else:
         for layer in layers:
             layer.loadDefaultStyle()
