@@ -74,7 +74,7 @@ def rendered() -> Iterator[dict[str, tuple[dict[str, Any], Path]]]:
 def test_every_layer_is_valid_styled_and_drawn(rendered, language):
     told, pictures = rendered[language]
     assert told["crs"] == "EPSG:2154"
-    assert len(told["layers"]) == 17
+    assert len(told["layers"]) == 18
     assert told["warnings"] == []
     for key, layer in told["layers"].items():
         assert layer["valid"], key
