@@ -9,18 +9,13 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from heliopolis.steps.building_table import MONTHS, SUMMED
+
 #: Side of a cell [m]; cells lie on multiples of it in the CRS.
 CELL_M = 100.0
 #: Sums over the buildings of a cell. Errors of weather and model are common to all roofs, so the
 #: prudent estimates add up too.
-_SUMMED = (
-    "usable_m2",
-    "n_panels",
-    "capacity_kwp",
-    "energy_kwh_year_p50",
-    "energy_kwh_year_p90",
-    "energy_kwh_year_p10",
-)
+_SUMMED = tuple(name for name in SUMMED if name not in MONTHS)
 
 
 def solar_cells(buildings: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -37,8 +32,8 @@ def solar_cells(buildings: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     Returns
     -------
     GeoDataFrame
-        Declared fields of ``solar_cells``, sorted by identifier; a sum is NaN where no building
-        of the cell has the value.
+        Declared fields of ``solar_cells`` (m2, kWp, kWh/year), sorted by identifier; a sum is
+        NaN where no building of the cell has the value.
     """
     points: Any = shapely.point_on_surface(buildings.geometry.to_numpy())
     placed = buildings.loc[~shapely.is_missing(points) & ~shapely.is_empty(points)]
