@@ -27,10 +27,10 @@ demo: setup
 	$(BIN)/heliopolis run configs/demo/config.yaml --cores $(CORES) --memory $(MEMORY) --offline
 
 test: setup
-	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup -m "not services"
+	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup --durations=40 -m "not services"
 
 test-services: setup
-	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup -m services
+	$(BIN)/python -m pytest -q -n $(CORES) --dist loadgroup --durations=20 -m services
 
 bench: setup
 	$(BIN)/python -m tests.bench

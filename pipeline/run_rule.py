@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+# Threads that have nothing to do sleep, and leave the core to the jobs beside this one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from heliopolis.errors import HeliopolisError
 from heliopolis.io.atomic import write_text
 from heliopolis.io.power import PowerReading, energy_between, read_power
@@ -36,7 +39,6 @@ STEPS = {
     "surface_model": "surface",
     "tallest": "surface",
     "roof_planes": "surface",
-    "horizon": "horizon",
     "solar_yield": "solar",
     "rooftop_pv": "publish",
     "publish": "publish",

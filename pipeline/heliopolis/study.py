@@ -40,7 +40,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "buildings": ("imagery", "footprints", "roofs"),
     "surface_model": ("elevation", "roofs"),
     "roof_planes": ("elevation", "roofs"),
-    "horizon": ("elevation", "solar"),
     "solar_yield": ("elevation", "roofs", "solar"),
     "rooftop_pv": ("area", "roofs", "solar", "elevation", "imagery", "report"),
 }
@@ -157,7 +156,7 @@ class Study:
             "resolution_m": self.config.area.resolution_m,
             "bounds": [float(value) for value in self.grid.boundingbox.bbox],
         }
-        if rule in ("solar_yield", "horizon", "composite", "hot_zones", "rooftop_pv"):
+        if rule in ("solar_yield", "composite", "hot_zones", "rooftop_pv"):
             west, south, east, north = self.bounds_lonlat
             site = self.config.weather
             latitude = site.latitude if site and site.latitude is not None else (south + north) / 2

@@ -148,30 +148,13 @@ rule roof_planes:
         "../run_rule.py"
 
 
-rule horizon:
-    input:
-        tiles=ancient("work/tiles.json"),
-        buildings="work/roofs/buildings.gpkg",
-        surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M + 100),
-        tallest=ancient("work/tallest.json"),
-    output:
-        horizon="work/horizon/{tile}.tif",
-    resources:
-        mem_mb=1500,
-    params:
-        tile="{tile}",
-        code=source_digest("heliopolis.solar.horizon"),
-        options=STUDY.options("horizon"),
-    script:
-        "../run_rule.py"
-
-
 rule solar_yield:
     input:
         tiles=ancient("work/tiles.json"),
         planes="work/planes/{tile}.gpkg",
-        horizon="work/horizon/{tile}.tif",
-        surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
+        buildings="work/roofs/buildings.gpkg",
+        surfaces_list=tiles_near("work/surface/{tile}.tif", REACH_M + 100),
+        tallest=ancient("work/tallest.json"),
         weather_list=STUDY.files("weather"),
     output:
         solar="work/solar/{tile}.gpkg",
@@ -179,7 +162,7 @@ rule solar_yield:
         mem_mb=1500,
     params:
         tile="{tile}",
-        code=source_digest("heliopolis.solar"),
+        code=source_digest("heliopolis.solar", "heliopolis.steps.horizon"),
         options=STUDY.options("solar_yield"),
     script:
         "../run_rule.py"

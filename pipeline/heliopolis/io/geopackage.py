@@ -16,7 +16,7 @@ import pyogrio
 
 from heliopolis.errors import GridError
 from heliopolis.io.atomic import replacing
-from heliopolis.io.layer_stream import append_layer
+from heliopolis.io.layer_stream import Layer, Parts, append_layer
 from heliopolis.io.qml import CROWD, Geometry, qml
 from heliopolis.variables import Variable, codes, layer_fields
 
@@ -60,7 +60,7 @@ _PROVENANCE_URI = "urn:heliopolis:provenance"
 
 def write_geopackage(
     path: Path,
-    layers: Mapping[str, gpd.GeoDataFrame],
+    layers: Mapping[str, Layer],
     *,
     language: str = "en",
     provenance: Mapping[str, Any] | None = None,
@@ -78,8 +78,8 @@ def write_geopackage(
     path
         Target, ``*.gpkg``.
     layers
-        Layer name to features; names as in the dictionary of variables; may be empty; all in
-        one CRS.
+        Layer name to features, whole or in `Parts`; names as in the dictionary of variables;
+        may be empty; all in one CRS.
     language
         ``en`` or ``fr``: of legends and column aliases.
     provenance
@@ -109,7 +109,7 @@ def write_geopackage(
     return path
 
 
-def _one_crs(tables: Mapping[str, gpd.GeoDataFrame], path: Path) -> None:
+def _one_crs(tables: Mapping[str, Layer], path: Path) -> None:
     """Refuse layers without a CRS or in different ones."""
     systems = {name: table.crs for name, table in tables.items()}
     for name, crs in systems.items():
@@ -144,12 +144,13 @@ def _append_fields(target: Path, names: list[str]) -> None:
 
 def _write_styles(
     base: sqlite3.Connection,
-    tables: Mapping[str, gpd.GeoDataFrame],
+    tables: Mapping[str, Layer],
     language: str,
     styles: Mapping[str, str] | None,
 ) -> None:
     base.execute(_STYLES_TABLE)
-    crowded = len(tables.get("buildings", ())) > CROWD
+    buildings = tables.get("buildings")
+    crowded = isinstance(buildings, gpd.GeoDataFrame) and len(buildings) > CROWD
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     for name, table in tables.items():
         kind = _style_geometry(table)
@@ -171,14 +172,14 @@ def _write_styles(
     )
 
 
-def _style_geometry(table: gpd.GeoDataFrame) -> Geometry:
+def _style_geometry(table: Layer) -> Geometry:
+    if isinstance(table, Parts):
+        return "polygon"
     kinds = set(table.geom_type.dropna().unique())
     return "point" if kinds and kinds <= {"Point", "MultiPoint"} else "polygon"
 
 
-def _write_aliases(
-    base: sqlite3.Connection, tables: Mapping[str, gpd.GeoDataFrame], language: str
-) -> None:
+def _write_aliases(base: sqlite3.Connection, tables: Mapping[str, Layer], language: str) -> None:
     """Titles, meanings and codes of columns, in the schema extension that GDAL and QGIS read."""
     for name in tables:
         for one in layer_fields(name).values():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import geopandas as gpd
 import numpy as np
@@ -26,7 +27,26 @@ _GEOMETRY = "geom"
 _SINGLE, _PARTS = "Polygon", "MultiPolygon"
 
 
-def append_layer(target: Path, name: str, table: gpd.GeoDataFrame) -> None:
+@dataclass(frozen=True)
+class Parts:
+    """A layer of polygons that comes part by part, such as the panels of one tile after another.
+
+    Attributes
+    ----------
+    crs
+        Coordinate reference system of all parts.
+    frames
+        The parts, gone through once, at least one, which may be empty.
+    """
+
+    crs: Any
+    frames: Iterable[gpd.GeoDataFrame]
+
+
+Layer: TypeAlias = gpd.GeoDataFrame | Parts
+
+
+def append_layer(target: Path, name: str, table: Layer) -> None:
     """Append a layer in its declared form to a GeoPackage, with a spatial index.
 
     Geometries are repaired, polygons become multi-part where both kinds are mixed, outer rings
@@ -39,21 +59,22 @@ def append_layer(target: Path, name: str, table: gpd.GeoDataFrame) -> None:
     name
         Declared layer.
     table
-        Features with a CRS; may be empty.
+        Features with a CRS; may be empty. Of `Parts` one is held at a time.
 
     Raises
     ------
     InputError
         Where the table does not fit the declaration (`heliopolis.variables.conform`).
     """
-    kind = _kind(name, table)
+    kind = _SINGLE if isinstance(table, Parts) else _kind(name, table)
     schema = _schema(name)
     refused: list[HeliopolisError] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            for part in _slices(name, table):
-                yield _batch(part, name, kind, schema)
+            for frame in table.frames if isinstance(table, Parts) else [table]:
+                for part in _slices(name, frame):
+                    yield _batch(part, name, kind, schema)
         except HeliopolisError as error:
             refused.append(error)  # The writer forgets what went wrong in a stream.
             raise

@@ -158,7 +158,7 @@ def with_arrays(
     panels
         ``building_id, rank, power_w, energy_kwh_year``.
     buildings
-        Layer ``buildings``.
+        Layer ``buildings``, indexed by ``building_id``.
     held, country, latitude
         As in `with_money`.
     """
@@ -171,9 +171,7 @@ def with_arrays(
     rows = made["array_kwp"].notna()
     if not rows.any():
         return made
-    keys = made.loc[rows, "building_id"].astype(str)
-    of = buildings.assign(key=buildings["building_id"].astype(str)).set_index("key").loc[keys]
-    whole = _systems(of, held)
+    whole = _systems(buildings.loc[made.loc[rows, "building_id"].astype(str)], held)
     energy = made.loc[rows, "array_kwh_year"].to_numpy(dtype="float64")
     part = np.divide(energy, whole.energy_kwh_year, out=np.zeros_like(energy), where=energy > 0)
     systems = Systems(

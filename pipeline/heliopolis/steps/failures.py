@@ -11,7 +11,7 @@ from typing import Any
 from heliopolis.io.atomic import write_json
 
 #: Rules that work on one tile, and on one scene: without it the rest can be delivered.
-TILE_RULES = ("roof_probability", "surface_model", "roof_planes", "horizon", "solar_yield")
+TILE_RULES = ("roof_probability", "surface_model", "roof_planes", "solar_yield")
 SCENE_RULES = ("thermal_scene", "sharpen")
 #: What is said of a job that left no message of its own.
 SILENT = "the job did not come to its end: it was killed, or memory ran out"

@@ -42,8 +42,8 @@ _BYTES_PER_S = 5e6
 #: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
 #: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones.
 _START_MB, _TILE_MB, _HEAT_MB = 300.0, 70.0, 250.0
-#: What the files of a tile in a dense city take for 10^6 cells, most of it horizons [MB].
-_TILE_DISK_MB = 38.0
+#: What the files of a tile in a dense city take for 10^6 cells, results included [MB].
+_TILE_DISK_MB = 14.0
 #: Smallest tile that is proposed [m].
 _LEAST_TILE_M = 50
 

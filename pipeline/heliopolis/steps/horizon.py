@@ -1,4 +1,4 @@
-"""Step of the horizon: what each roof cell of a tile sees around it."""
+"""Horizons of a tile: what each cell of its roofs sees around it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,27 @@ from shapely.geometry import box
 
 from heliopolis.config import Solar
 from heliopolis.grid import bounds_grid
-from heliopolis.io.cells import write_cells
 from heliopolis.io.raster import raster_grid, read_onto
 from heliopolis.io.vector import read_layer
 from heliopolis.solar.horizon import ABOVE_ROOF_M, horizon_of_cells, reach_m
+from heliopolis.solar.roof import CellHorizons
 from heliopolis.steps.tiles import tile_bounds
 
-#: Horizons are kept to this [deg].
+#: Horizons are told to this [deg].
 _STEP_DEG = 0.01
 #: How far roofs may reach beyond their tile where no building says so [m].
 _MARGIN_M = 50.0
 
 
-def horizon(
-    *,
+def roof_horizons(
     tiles: Path,
     surfaces: list[Path],
-    horizon: Path,
     tile: str,
-    options: dict[str, Any],
+    solar: Solar,
     buildings: Path | None = None,
     tallest: Path | None = None,
-) -> None:
-    """Horizon of the cells of a tile's roofs.
+) -> tuple[CellHorizons, str]:
+    """Horizons of the cells of a tile's roofs, and the CRS in which they lie.
 
     Parameters
     ----------
@@ -45,21 +43,17 @@ def horizon(
         JSON list of tiles, each with ``id`` and ``bounds``.
     surfaces
         Surface models of the tile and its neighbours: bands ``dsm_m``, ``dtm_m``, ``tree``.
-    horizon
-        GeoTIFF to write: bands ``horizon_000`` ... [deg], one for each direction, trees opaque;
-        and ``solid_000`` ... with trees away, where there are trees. The grid reaches beyond the
-        tile as far as its buildings do.
     tile
         Identifier of the tile.
-    options
-        Section ``solar``.
+    solar
+        Directions, and how far shading is followed.
     buildings
-        Layer ``buildings``; without it the horizon is computed for every cell.
+        Layer ``buildings``; without it the horizon is computed for every cell. Their roofs count
+        whole, as far as they reach beyond the tile.
     tallest
         ``{"tallest_m": ...}`` of the whole run: sight ends where such a thing no longer rises to
         ``lowest_sun_deg``, at ``horizon_distance_m`` at the latest.
     """
-    solar = Solar.model_validate(options["solar"])
     bounds = tile_bounds(tiles, tile)
     fine = raster_grid(surfaces[0])
     crs, cell_m = str(fine.crs), abs(fine.resolution.x)
@@ -79,11 +73,9 @@ def horizon(
     if every is not None:
         # Roofs of all tiles, so that what is a tree does not depend on the tile.
         trees &= ~_mask(_near(every, wide), wide)
-    layers = {"horizon": dsm}
-    if trees.any():
-        layers["solid"] = np.where(trees, dtm, dsm)
-    found = [
-        horizon_of_cells(
+
+    def seen(surface: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        angles = horizon_of_cells(
             surface,
             cell_m,
             where,
@@ -93,19 +85,18 @@ def horizon(
             origin=_origin(wide),
             upright=True,
         )
-        for surface in layers.values()
-    ]
-    looks = [round(k * 360 / solar.directions) for k in range(solar.directions)]
-    write_cells(
-        horizon,
-        [f"{name}_{azimuth:03d}" for name in layers for azimuth in looks],
-        np.concatenate(found),
-        where[halo:-halo, halo:-halo],
-        inner,
-        step=_STEP_DEG,
-        unit="degree",
-        tags={"directions": str(solar.directions)},
+        # Where a tile begins may move the last digits of a line of sight: they are dropped.
+        return np.round(angles / _STEP_DEG, out=angles) * np.float32(_STEP_DEG)
+
+    rows, cols = np.nonzero(where)
+    cells = CellHorizons(
+        wide.affine.c + wide.affine.a * (cols + 0.5),
+        wide.affine.f + wide.affine.e * (rows + 0.5),
+        seen(dsm),
+        seen(np.where(trees, dtm, dsm)) if trees.any() else None,
+        cell_m,
     )
+    return cells, crs
 
 
 def _sight_m(solar: Solar, tallest: Path | None, cell_m: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from heliopolis.config import Solar
 from heliopolis.errors import InputError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.geopackage import layer_names, write_geopackage
+from heliopolis.io.layer_stream import Parts
 from heliopolis.io.provenance import delivered_licences, licences, output_records, run_record
 from heliopolis.io.qml_raster import write_raster_style
 from heliopolis.io.raster import read_raster
@@ -24,6 +26,7 @@ from heliopolis.report.html import Content, write_report
 from heliopolis.report.map_page import write_map
 from heliopolis.report.qgis_project import write_project
 from heliopolis.scene import read_scenes
+from heliopolis.solar.assumptions import Assumptions
 from heliopolis.steps.building_solar import (
     read_table,
     with_arrays,
@@ -90,8 +93,6 @@ def rooftop_pv(
     outlines = read_layer(buildings, "buildings")
     area = read_layer(boundary, "study_area")
     planes = _merged(solars, "roof_planes", "plane_id", outlines.crs)
-    panels = _merged(solars, "panels", "panel_id", outlines.crs)
-    panels["rank"] = panel_ranks(panels)
     planes = with_priors(planes, *_footprints(outlines))
     table = _with_roofs(outlines, planes)
     table = _with_heat(table, lst, hot_zones)
@@ -100,7 +101,7 @@ def rooftop_pv(
     table = with_money(table, held, solar.country, latitude)
     table = with_carbon(table, held, solar)
     table = with_use(table, solar)
-    panels = with_arrays(panels, table, held, solar.country, latitude)
+    panels = _panels(solars, table, held, solar.country, latitude)
     table["peer_percentile"] = peer_percentile(table["footprint_m2"], table["energy_kwh_year_p50"])
     table["elevation_year"] = (options.get("elevation") or {}).get("year")
     check_energy(table, planes)
@@ -111,7 +112,7 @@ def rooftop_pv(
             "buildings": table.drop(columns=extra, errors="ignore"),
             "solar_cells": solar_cells(table),
             "roof_planes": planes,
-            "panels": panels,
+            "panels": Parts(table.crs, panels),
             "study_area": _study_area(area),
         },
         language=(options.get("report") or {}).get("language", "en"),
@@ -137,6 +138,24 @@ def _merged(tiles: list[Path], layer: str, key: str, crs: Any) -> gpd.GeoDataFra
     merged = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=frames[0].crs)
     merged = merged.drop(columns=[name for name in _INTERNAL if name in merged.columns])
     return merged.to_crs(crs).sort_values(key, kind="stable", ignore_index=True)
+
+
+def _panels(
+    tiles: list[Path],
+    buildings: gpd.GeoDataFrame,
+    held: Assumptions,
+    country: str | None,
+    latitude: float,
+) -> Iterator[gpd.GeoDataFrame]:
+    """Panels of one tile after another, for they are too many for one table.
+
+    All panels of a building lie in one tile, so that rank and arrays are those of the building.
+    """
+    known = buildings.set_index("building_id", drop=False)
+    for paths in [[path] for path in tiles] or [[]]:
+        panels = _merged(paths, "panels", "panel_id", buildings.crs)
+        panels["rank"] = panel_ranks(panels)
+        yield with_arrays(panels, known, held, country, latitude)
 
 
 def _footprints(outlines: gpd.GeoDataFrame) -> tuple[pd.Series, set[str]]:
@@ -262,7 +281,11 @@ def publish(
     language, base_map = str(wanted.get("language", "en")), wanted.get("base_map")
     for raster, band in _rasters(lst, scene_lsts or []):
         write_raster_style(raster, language, band)
-    write_web_tables(folder / "web", tables, wanted.get("web") or ())
+    if rooftop_pv is not None and wanted.get("web"):
+        panels = {"panels": read_layer(rooftop_pv, "panels")}
+        write_web_tables(folder / "web", tables | panels, wanted["web"])
+    else:
+        write_web_tables(folder / "web", tables, wanted.get("web") or ())
     write_project(
         project,
         project_layers(folder, lst, tables, area, scene_lsts or [], base_map),
@@ -297,7 +320,7 @@ def _rasters(lst: Path | None, scene_lsts: list[Path]) -> list[tuple[Path, str]]
 
 
 def _tables(hot_zones: Path | None, rooftop_pv: Path | None) -> dict[str, gpd.GeoDataFrame]:
-    """All result layers that there are."""
+    """All result layers that there are, but the panels, which are many and stand for themselves."""
     found: dict[str, gpd.GeoDataFrame] = {}
     halves = ((hot_zones, ("hot_zones", "heat_cells", "places")), (rooftop_pv, SOLAR_LAYERS))
     for path, names in halves:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import geopandas as gpd
+import pyogrio
 
+from heliopolis.io.geopackage import layer_names
 from heliopolis.io.provenance import scene_record
 from heliopolis.io.qml import CROWD
 from heliopolis.io.raster import band_names, raster_grid, read_tags
@@ -19,7 +21,7 @@ from heliopolis.report.project_layer import Bounds, ProjectLayer
 from heliopolis.scene import Scene
 
 HEAT_LAYERS = ("places", "hot_zones", "heat_cells")
-SOLAR_LAYERS = ("panels", "roof_planes", "buildings", "solar_cells")
+SOLAR_LAYERS = ("roof_planes", "buildings", "solar_cells")
 #: Bands of the temperature that the project shows besides the median.
 _TRUST = ("anomaly_c", "lst_sd_c", "n_obs", "effective_resolution_m")
 #: Layers that are switched on when the project is opened.
@@ -149,6 +151,8 @@ def project_layers(
     if lst is not None:
         made += _temperature(folder, lst)
     made += _dates(folder, scene_lsts)
+    if solar:
+        made += _panels_layer(folder / "rooftop_pv.gpkg", crowded=crowded)
     made += [
         _table_layer(name, "rooftop_pv.gpkg", "solar", tables[name], crowded=crowded)
         for name in SOLAR_LAYERS
@@ -223,6 +227,21 @@ def _table_layer(
     )
     shown = name in _SHOWN or (crowded and name == "solar_cells")
     return ProjectLayer(name, file, group, kind, _bounds(table), shown, crowded=crowded)
+
+
+def _panels_layer(package: Path, *, crowded: bool) -> list[ProjectLayer]:
+    """The layer of panels by what its package tells of it: there may be millions."""
+    if "panels" not in layer_names(package):
+        return []
+    told = pyogrio.read_info(package, layer="panels")["total_bounds"]
+    bounds: Bounds | None = None
+    if told is not None and all(map(math.isfinite, told)):
+        west, south, east, north = (float(value) for value in told)
+        bounds = (west, south, east, north)
+    shown = "panels" in _SHOWN
+    return [
+        ProjectLayer("panels", package.name, "solar", "polygon", bounds, shown, crowded=crowded)
+    ]
 
 
 def _bounds(table: gpd.GeoDataFrame) -> Bounds | None:

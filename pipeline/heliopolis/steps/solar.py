@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pyproj import Transformer
 
 from heliopolis.config import Solar
 from heliopolis.errors import InputError
-from heliopolis.io.cells import read_cells
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.io.weather import join, read_years
-from heliopolis.solar.roof import CellHorizons, System, roof_yield
+from heliopolis.solar.roof import System, roof_yield
 from heliopolis.solar.sky import Sky, make_sky
+from heliopolis.steps.horizon import roof_horizons
 from heliopolis.steps.tiles import tile_bounds
 
 
@@ -22,12 +21,13 @@ def solar_yield(
     *,
     tiles: Path,
     planes: Path,
-    horizon: Path,
     surfaces: list[Path],
     weather: list[Path],
     solar: Path,
     tile: str,
     options: dict[str, Any],
+    buildings: Path | None = None,
+    tallest: Path | None = None,
 ) -> None:
     """Irradiation, panels and electricity of the roof planes of a tile.
 
@@ -37,10 +37,8 @@ def solar_yield(
         JSON list of tiles, and the identifier of this one.
     planes
         Layers ``roof_planes`` and ``usable``.
-    horizon
-        Horizons of the tile's roofs, as `heliopolis.steps.horizon` writes them.
-    surfaces
-        Surface models; what they tell is in the horizons.
+    surfaces, buildings, tallest
+        As in `heliopolis.steps.horizon.roof_horizons`.
     weather
         Weather files, one or more years.
     solar
@@ -67,7 +65,8 @@ def solar_yield(
         model_sigma=section.model_sigma,
         interannual_sigma=section.interannual_sigma,
     )
-    cells = _cells(horizon, str(frame.crs))
+    cells, crs = roof_horizons(tiles, surfaces, tile, section, buildings, tallest)
+    frame, usable = frame.to_crs(crs), usable.to_crs(crs)
     made, panels = roof_yield(frame, usable, cells, sky, latitude, system)
     write_layers(solar, {"roof_planes": made, "panels": panels})
 
@@ -103,22 +102,3 @@ def _site(
     turn = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     longitude, latitude = turn.transform((west + east) / 2, (south + north) / 2)
     return float(latitude), float(longitude)
-
-
-def _cells(path: Path, crs: str) -> CellHorizons:
-    """Roof cells of a horizon raster."""
-    read = read_cells(path)
-    grid = read.grid
-    x = grid.affine.c + grid.affine.a * (read.cols + 0.5)
-    y = grid.affine.f + grid.affine.e * (read.rows + 0.5)
-    if str(grid.crs) != crs:
-        x, y = Transformer.from_crs(str(grid.crs), crs, always_xy=True).transform(x, y)
-    directions = int(read.tags["directions"])
-    solid = read.values[directions:]
-    return CellHorizons(
-        np.asarray(x),
-        np.asarray(y),
-        read.values[:directions],
-        solid if len(solid) else None,
-        abs(grid.resolution.x),
-    )

@@ -10,9 +10,11 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
+from geopandas.testing import assert_geodataframe_equal
 
 from heliopolis.errors import GridError, InputError
 from heliopolis.io.geopackage import layer_names, read_provenance, write_geopackage
+from heliopolis.io.layer_stream import Parts
 from heliopolis.io.vector import read_layer
 from heliopolis.variables import layer_fields
 
@@ -151,3 +153,22 @@ def test_outer_rings_run_counter_clockwise_and_holes_clockwise(tmp_path):
     back = read_layer(path, "hot_zones").geometry
     assert all(one.exterior.is_ccw and not one.interiors[0].is_ccw for one in back)
     assert back.area.tolist() == [15, 15]
+
+
+def test_a_layer_in_parts_is_the_layer(tmp_path):
+    whole = gpd.GeoDataFrame(
+        {"panel_id": [f"p{i}" for i in range(7)], "rank": range(1, 8)},
+        geometry=[shapely.box(i, 0, i + 1, 2) for i in range(7)],
+        crs=CRS,
+    )
+    parts = Parts(whole.crs, (whole.iloc[rows] for rows in (slice(0, 4), slice(4, 4), slice(4, 7))))
+    for name, layer in (("whole", whole), ("parts", parts)):
+        write_geopackage(tmp_path / f"{name}.gpkg", {"panels": layer})
+    one, two = (read_layer(tmp_path / f"{name}.gpkg", "panels") for name in ("whole", "parts"))
+    assert_geodataframe_equal(one, two)
+    none = Parts(whole.crs, [whole.iloc[:0]])
+    assert read_layer(write_geopackage(tmp_path / "n.gpkg", {"panels": none}), "panels").empty
+    odd = Parts(whole.crs, [whole, whole.assign(odd_column=1)])
+    with pytest.raises(InputError, match="odd_column"):
+        write_geopackage(tmp_path / "odd.gpkg", {"panels": odd})
+    assert not (tmp_path / "odd.gpkg").exists()

@@ -72,7 +72,7 @@ def test_carbon_in_france_is_negative_and_told():
 
 def test_the_whole_array_costs_and_pays_as_its_building_does():
     money = with_money(buildings(), HELD, "FR", 48.8)
-    made = with_arrays(panels(), money, HELD, "FR", 48.8)
+    made = with_arrays(panels(), money.set_index("building_id", drop=False), HELD, "FR", 48.8)
     whole = made.set_index("panel_id").loc["a11"]
     assert whole["array_kwp"] == 6.0
     assert whole["array_kwh_year"] == 6000.0

@@ -18,11 +18,11 @@ def tiles(work: Path, number: int = 4) -> None:
 
 def test_a_job_that_left_no_message_was_killed(tmp_path: Path) -> None:
     (tmp_path / "errors").mkdir()
-    (tmp_path / "errors" / "horizon.e1_n0.txt").write_text("")
+    (tmp_path / "errors" / "roof_planes.e1_n0.txt").write_text("")
     (tmp_path / "errors" / "composite.txt").write_text("composite: all is cloud.\n")
     assert failures(tmp_path) == [
         Failure("composite", "", "all is cloud."),
-        Failure("horizon", "e1_n0", SILENT),
+        Failure("roof_planes", "e1_n0", SILENT),
     ]
 
 

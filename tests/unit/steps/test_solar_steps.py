@@ -13,17 +13,18 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from shapely.geometry import box
 
+from heliopolis.config import Solar
 from heliopolis.errors import InputError
-from heliopolis.io.cells import read_cells, write_cells
 from heliopolis.io.raster import band_names, geobox_of, read_raster, write_cog
 from heliopolis.io.vector import read_layer, write_layers
-from heliopolis.steps.horizon import horizon
+from heliopolis.steps.horizon import roof_horizons
 from heliopolis.steps.solar import solar_yield
 from heliopolis.steps.solar_files import horizon_file, irradiance_file, yield_file
 
 CRS = "EPSG:2154"
 X, Y = 650_000.0, 6_860_000.0
 OPTIONS = {"solar": {"directions": 12, "horizon_distance_m": 40.0}, "elevation": {}}
+SOLAR = Solar.model_validate(OPTIONS["solar"])
 
 
 @pytest.fixture(scope="module")
@@ -75,27 +76,16 @@ def town(tmp_path: Path) -> Path:
 
 
 def run(town: Path, weather: Path, buildings: Path | None) -> gpd.GeoDataFrame:
-    files = {"tiles": town / "tiles.json", "surfaces": [town / "s.tif"], "tile": "t"}
-    target = town / "h.tif"
-    horizon(horizon=target, options=OPTIONS, buildings=buildings, **files)  # type: ignore[arg-type]
     solar_yield(
-        planes=town / "p.gpkg", horizon=target, weather=[weather], solar=town / "y.gpkg",
-        options={**OPTIONS, "latitude": 48.8, "longitude": 2.3}, **files,  # type: ignore[arg-type]
+        tiles=town / "tiles.json", surfaces=[town / "s.tif"], tile="t", buildings=buildings,
+        planes=town / "p.gpkg", weather=[weather], solar=town / "y.gpkg",
+        options={**OPTIONS, "latitude": 48.8, "longitude": 2.3},
     )  # fmt: skip
     return read_layer(town / "y.gpkg", "roof_planes")
 
 
 def test_a_building_across_the_edge_is_whole(town: Path, weather_file: Path) -> None:
     some = run(town, weather_file, town / "b.gpkg")
-    names = band_names(town / "h.tif")
-    assert names[:2] == ["horizon_000", "horizon_030"]
-    assert len(names) == 24
-    angles = read_raster(town / "h.tif")
-    assert (
-        (angles["solid_210"] <= angles["horizon_210"] + 1e-3)
-        .where(angles["horizon_210"].notnull(), True)
-        .all()
-    )
     assert some["energy_kwh_year_p50"].notna().all()
     assert some["shading_loss"].between(0.005, 0.5).all()
     every = run(town, weather_file, None)
@@ -103,6 +93,17 @@ def test_a_building_across_the_edge_is_whole(town: Path, weather_file: Path) -> 
     assert np.allclose(some[columns], every[columns], rtol=2e-3)
     panels = read_layer(town / "y.gpkg", "panels")
     assert len(panels) == every["n_panels"].sum() > 10
+
+
+def test_trees_only_add_to_the_horizon(town: Path) -> None:
+    cells, crs = roof_horizons(town / "tiles.json", [town / "s.tif"], "t", SOLAR, town / "b.gpkg")
+    assert crs == CRS
+    assert cells.angles_deg.shape == (12, cells.x.size)
+    assert cells.solid_deg is not None
+    assert (cells.solid_deg <= cells.angles_deg).all()
+    assert (cells.solid_deg < cells.angles_deg - 5).any()
+    # The roof is whole, with the metre around it, across the edge of the tile at 50 m.
+    assert (cells.x.min() - X, cells.x.max() - X) == pytest.approx((42.25, 53.75))
 
 
 def test_horizons_do_not_depend_on_the_tiles(town: Path) -> None:
@@ -126,14 +127,11 @@ def test_horizons_do_not_depend_on_the_tiles(town: Path) -> None:
     (town / "tiles.json").write_text(json.dumps(tiles), encoding="utf-8")
     found = {}
     for tile in ("w", "e", "whole"):
-        horizon(
-            tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / f"{tile}.tif",
-            tile=tile, options=OPTIONS, buildings=town / "b.gpkg",
-        )  # fmt: skip
-        cells = read_cells(town / f"{tile}.tif")
-        west, north = round(cells.grid.affine.c * 2), round(cells.grid.affine.f * 2)
-        places = zip(west + cells.cols, north - cells.rows, cells.values.T, strict=True)
-        found[tile] = {(int(x), int(y)): angles for x, y, angles in places}
+        cells, _ = roof_horizons(
+            town / "tiles.json", [town / "s.tif"], tile, SOLAR, town / "b.gpkg"
+        )
+        places = zip(cells.x * 4, cells.y * 4, cells.angles_deg.T, strict=True)
+        found[tile] = {(round(x), round(y)): angles for x, y, angles in places}
     parts = found["w"] | found["e"]
     assert parts.keys() == found["whole"].keys()
     assert all(np.array_equal(parts[place], found["whole"][place]) for place in parts)
@@ -144,39 +142,17 @@ def test_sight_ends_where_the_tallest_thing_is_low(
     town: Path, tallest_m: float, seen: bool
 ) -> None:
     (town / "tallest.json").write_text(json.dumps({"tallest_m": tallest_m}), encoding="utf-8")
-    horizon(
-        tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / "h.tif",
-        tile="t", options=OPTIONS, buildings=town / "b.gpkg", tallest=town / "tallest.json",
-    )  # fmt: skip
+    cells, _ = roof_horizons(
+        town / "tiles.json", [town / "s.tif"], "t", SOLAR, town / "b.gpkg", town / "tallest.json"
+    )
     # The tower stands 13 m or more to the south-east: 1 m would reach 5 deg at 11 m.
-    roof = {"x": slice(X + 43.5, X + 46), "y": slice(Y + 24.5, Y + 22)}
-    assert bool((read_raster(town / "h.tif")["horizon_120"].sel(roof) > 20).any()) == seen
-
-
-def test_cells_come_back_to_the_step_they_are_kept_to(tmp_path: Path) -> None:
-    grid = GeoBox.from_bbox((X, Y, X + 3, Y + 2), CRS, resolution=0.5)
-    where = np.zeros(grid.shape, dtype=bool)
-    where[1, 2] = where[3, 4] = True
-    values = np.array([[0.004, 12.346], [90.0, np.nan]])
-    write_cells(
-        tmp_path / "c.tif", ["a", "b"], values, where, grid,
-        step=0.01, unit="degree", tags={"directions": "1"},
-    )  # fmt: skip
-    read = read_cells(tmp_path / "c.tif")
-    assert (read.names, read.tags["directions"], read.grid) == (["a", "b"], "1", grid)
-    assert (read.rows.tolist(), read.cols.tolist()) == ([1, 3], [2, 4])
-    assert read.values == pytest.approx(np.array([[0.0, 12.35], [90.0, np.nan]]), nan_ok=True)
-    again = read_raster(tmp_path / "c.tif")
-    assert float(again["a"][3, 4]) == pytest.approx(12.35)
-    assert np.isnan(float(again["a"][0, 0]))
+    roof = (abs(cells.x - X - 44.75) < 1.25) & (abs(cells.y - Y - 23.25) < 1.25)
+    assert bool((cells.angles_deg[4, roof] > 20).any()) == seen
 
 
 def test_unknown_tile(town: Path) -> None:
     with pytest.raises(InputError, match="not in the list"):
-        horizon(
-            tiles=town / "tiles.json", surfaces=[town / "s.tif"], horizon=town / "h.tif",
-            tile="x", options=OPTIONS,
-        )  # fmt: skip
+        roof_horizons(town / "tiles.json", [town / "s.tif"], "x", SOLAR)
 
 
 def test_files(town: Path, weather_file: Path) -> None:
