@@ -35,16 +35,18 @@ VARIANTS: dict[str, tuple[list[str], int]] = {
 def one_run(city: Path, folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
     """Run a variant; its results, and what it took."""
     words, tile_m = VARIANTS[name]
+    folder = folder / name
+    folder.mkdir(exist_ok=True)
     config = write_config(
-        folder / f"{name}.yaml", demo_config(city, name=name, roofs={"tile_m": tile_m})
+        folder / "town.yaml", demo_config(city, name="town", roofs={"tile_m": tile_m})
     )
     command = [sys.executable, "-m", "heliopolis.cli", "run", str(config), "--offline", *words]
     start = time.perf_counter()
-    with (folder / f"{name}.log").open("w") as log:
+    with (folder / "run.log").open("w") as log:
         subprocess.run(
             command, cwd=folder, env=dict(os.environ), stdout=log, stderr=log, check=True
         )
-    results = folder / "results" / name
+    results = folder / "results" / "town"
     lines = (results / "work" / "logs" / "jobs.jsonl").read_text().splitlines()
     jobs = [json.loads(line) for line in lines]
     peak = max((job.get("peak_memory_mb") or 0.0) for job in jobs)

@@ -101,10 +101,12 @@ def main() -> int:
         arrivals.show([date for date in arrivals.dates if int(date[4:6]) <= month])
         told = run(config, "--scheduled")
         print(json.dumps({"month": month, "new": len(DAYS[month - 1]), **told}), flush=True)
-    whole = heat_config(arrivals, folder / "whole.yaml", period=PERIOD, optical={})
-    told = run(whole)
-    results = folder / "results"
-    found = differences(results / "monthly", results / "whole", names_of_zones=False)
+    alone = folder / "whole"
+    shutil.rmtree(alone, ignore_errors=True)
+    alone.mkdir()
+    told = run(heat_config(arrivals, alone / "monthly.yaml", period=PERIOD, optical={}))
+    one, two = (place / "results" / "monthly" for place in (folder, alone))
+    found = differences(one, two, names_of_zones=False)
     print(json.dumps({"whole": sum(map(len, DAYS)), **told, "differences": found}))
     return bool(found)
 
