@@ -16,11 +16,13 @@ import yaml
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests that share the run on one worker."""
+    """Keep all tests that share the run on one worker, and begin with the long ones."""
     for item in items:
-        if "workflow" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+        if "tiny_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("tiny_run"))
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 
 def heliopolis(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyogrio
 import pytest
 
-from heliopolis.accuracy.simulated import score_simulated
+from heliopolis.accuracy.simulated import score_heat, score_roofs
 from heliopolis.io.raster import band_names, raster_grid, read_raster
 from tests.workflow.conftest import HEAT_ONLY, demo_config, heliopolis, write_config
 
@@ -113,7 +113,7 @@ def test_no_path_of_the_machine_in_what_is_handed_on(tiny_run: Path, city: Path)
 
 
 def test_scores_against_the_truth_are_sane(tiny_run: Path, city: Path) -> None:
-    scores = score_simulated(tiny_run, city)
+    scores = score_heat(tiny_run, city / "truth") | score_roofs(tiny_run, city)
     assert scores["lst_rmse_k"] < 3
     assert scores["building_f1"] > 0.8
     assert scores["tilt_error_median_deg"] < 3

@@ -47,11 +47,11 @@ def score_simulated(results: Path, data: Path) -> dict[str, Any]:
         )
     found: dict[str, Any] = {}
     if (results / "lst.tif").exists():
-        found |= _heat(results, truth)
+        found |= score_heat(results, truth)
     if (results / "work" / "optical.tif").exists():
         found["sharpening"] = score_city(results, data)
     if (results / "rooftop_pv.gpkg").exists():
-        found |= _roofs(results, data)
+        found |= score_roofs(results, data)
     if not found:
         raise InputError(
             "no result of a run was found",
@@ -67,7 +67,8 @@ def _rmse(error: Any) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _heat(results: Path, truth: Path) -> dict[str, Any]:
+def score_heat(results: Path, truth: Path) -> dict[str, Any]:
+    """Errors of the maps [K] and of the zones, and how many pixels one sigma covers."""
     by_scene, covered = {}, []
     for file in sorted(results.glob("scenes/*/lst.tif")):
         scene = read_raster(file, ["lst_c", "lst_sd_c"])
@@ -117,7 +118,8 @@ def _zone_iou(results: Path, truth: Path) -> float:
     return float((found & true).sum() / (found | true).sum())
 
 
-def _roofs(results: Path, data: Path) -> dict[str, Any]:
+def score_roofs(results: Path, data: Path) -> dict[str, Any]:
+    """Errors of buildings, planes (deg, shares) and yields, and the cover of their intervals."""
     file = data / "truth" / "truth.gpkg"
     buildings = read_layer(results / "rooftop_pv.gpkg", "buildings")
     planes = read_layer(results / "rooftop_pv.gpkg", "roof_planes")
