@@ -117,9 +117,11 @@ def tile_list():
     return json.loads(Path(checkpoints.tiles.get().output.tiles).read_text())
 
 
-def each_tile(pattern, failed="tiles"):
+def each_tile(pattern, failed="tiles", having="work"):
+    """Files of the tiles that have something, and did not fail."""
+
     def of(wildcards):
-        busy = [t["id"] for t in tile_list() if t["work"]]
+        busy = [t["id"] for t in tile_list() if t["work"] and t.get(having, True)]
         return [pattern.format(tile=t) for t in busy if t not in WITHOUT[failed]]
 
     return of
@@ -131,8 +133,8 @@ def city_form(wildcards):
     return ["work/city_form.tif"] if wanted else []
 
 
-def heights_near(kind, every):
-    """Files of heights (``points`` or ``rasters``) in reach of a tile."""
+def near_tile(kind, every):
+    """What the list of tiles says of a tile, files of ``points`` in reach of it for instance."""
 
     def of(wildcards):
         tile = next(t for t in tile_list() if t["id"] == wildcards.tile)

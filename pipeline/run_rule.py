@@ -78,7 +78,7 @@ def record(
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = used.ru_utime + used.ru_stime
     energy = energy_between(power, read_power(), cpu)
-    made = [Path(path) for path in job.output]
+    sizes = {str(path): Path(path).stat().st_size for path in job.output if Path(path).is_file()}
     counts = {
         key: int(value)
         for key, _, value in (line.partition(":") for line in _lines(Path("/proc/self/io")))
@@ -92,7 +92,8 @@ def record(
         "peak_memory_mb": round(used.ru_maxrss / 1024, 1),
         "read_bytes": counts.get("rchar"),
         "written_bytes": counts.get("wchar"),
-        "output_bytes": sum(path.stat().st_size for path in made if path.is_file()),
+        "output_bytes": sum(sizes.values()),
+        "outputs": sizes,
         "host": socket.gethostname(),
         "pid": os.getpid(),
         **({} if energy is None else {"energy_kwh": round(energy, 9)}),

@@ -25,13 +25,14 @@ if CFG.uses_net:
     rule roof_probability:
         input:
             tiles=ancient("work/tiles.json"),
-            images_list=IMAGES,
+            images_list=near_tile("images", IMAGES),
         output:
             probability="work/roofs/probability/{tile}.tif",
         resources:
             mem_mb=1000,
         params:
             tile="{tile}",
+            brightness=near_tile("brightness", None),
             code=source_digest("heliopolis.roofs.probability", "roofnet.predict"),
             options=STUDY.options("roof_probability"),
         script:
@@ -39,7 +40,7 @@ if CFG.uses_net:
 
     rule roof_outlines:
         input:
-            probabilities_list=each_tile("work/roofs/probability/{tile}.tif", "images"),
+            probabilities_list=each_tile("work/roofs/probability/{tile}.tif", "images", "images"),
         output:
             outlines="work/roofs/outlines.gpkg",
         params:
@@ -59,14 +60,18 @@ rule buildings:
         footprints_or_none=STUDY.file("footprints"),
         outlines_or_none=NET,
         probabilities_list=(
-            each_tile("work/roofs/probability/{tile}.tif", "images")
+            each_tile("work/roofs/probability/{tile}.tif", "images", "images")
             if CFG.uses_net
             else []
         ),
     output:
         buildings="work/roofs/buildings.gpkg",
     params:
-        code=source_digest("heliopolis.roofs.fusion", "heliopolis.roofs.registration"),
+        code=source_digest(
+            "heliopolis.roofs.field",
+            "heliopolis.roofs.fusion",
+            "heliopolis.roofs.registration",
+        ),
         options=STUDY.options("buildings"),
     script:
         "../run_rule.py"
@@ -75,8 +80,8 @@ rule buildings:
 rule surface_model:
     input:
         tiles=ancient("work/tiles.json"),
-        points_list=heights_near("points", POINTS),
-        rasters_list=heights_near("rasters", RASTERS),
+        points_list=near_tile("points", POINTS),
+        rasters_list=near_tile("rasters", RASTERS),
         footprints_or_none="work/roofs/buildings.gpkg",
     output:
         surface="work/surface/{tile}.tif",
@@ -127,7 +132,7 @@ rule roof_planes:
     input:
         tiles=ancient("work/tiles.json"),
         buildings="work/roofs/buildings.gpkg",
-        points_list=heights_near("points", POINTS),
+        points_list=near_tile("points", POINTS),
         surfaces_list=tiles_near("work/surface/{tile}.tif", 100),
     output:
         planes="work/planes/{tile}.gpkg",

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 from scipy import ndimage
 
-from heliopolis.roofs.connected import Whole
+from heliopolis.roofs.field import Whole
 from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.probability import FAR_M, is_strange
 

@@ -15,7 +15,7 @@ from heliopolis.errors import ConfigError, HeliopolisError
 from heliopolis.io.lock import last_owner, locked
 from heliopolis.steps.changes import changes
 from heliopolis.steps.cluster import cluster
-from heliopolis.steps.failures import Failure, failures, leave_out, left_out
+from heliopolis.steps.failures import Failure, damaged, failures, leave_out, left_out
 from heliopolis.steps.history import keep, kept, log_line, prune, run_record, shared_dates
 from heliopolis.study import Study
 
@@ -60,6 +60,10 @@ def complete(
         raise ConfigError(
             "nothing failed in the last run: there is nothing to redo", where=str(study.results)
         )
+    for path in damaged(study.results):
+        name = str(path.relative_to(study.results))
+        tell(f"{name} is not as it was written: it is made again", "damaged", file=name)
+        path.unlink()
     (work / "failed.json").unlink(missing_ok=True)
     shutil.rmtree(work / "errors", ignore_errors=True)
     log = work / "logs" / "snakemake.log"

@@ -43,7 +43,7 @@ def zone_ids(
     """
     ids: list[str | None] = [None] * len(shapes)
     taken: set[str] = set()
-    if previous is not None and len(previous):
+    if shapes and previous is not None and len(previous):
         for position, name in _matches(shapes, previous, min_iou, column):
             if ids[position] is None and name not in taken:
                 ids[position] = name

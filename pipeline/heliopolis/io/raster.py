@@ -167,7 +167,8 @@ def write_cog(
     Bands are named after the variables, their ``units`` and ``long_name`` attributes become
     the band's unit and a band tag; statistics are stored. Lazy arrays are computed stripe by
     stripe. Nodata is NaN for floats; for integer types it is 0 if ``dtype`` is unsigned and
-    -9999 otherwise, and NaN in the input becomes it.
+    -9999 otherwise, and NaN in the input becomes it. A variable's encoding may hold
+    ``scale_factor`` and ``add_offset``: integers are then stored in those steps.
     """
     dataset = bands if isinstance(bands, xr.Dataset) else xr.Dataset(dict(bands))
     grid = geobox_of(dataset)
@@ -195,8 +196,8 @@ def write_cog(
         stripes = target.with_suffix(".stripes.tif")
         try:
             with rasterio.open(stripes, "w", **profile) as sink:
-                _write_stripes(sink, dataset, grid, nodata)
                 _describe(sink, dataset, tags or {})
+                _write_stripes(sink, dataset, grid, nodata)
             _to_cog(stripes, target, np.dtype(dtype), overview_resampling)
         finally:
             stripes.unlink(missing_ok=True)
@@ -208,6 +209,10 @@ def _describe(sink: Any, dataset: xr.Dataset, tags: Mapping[str, str]) -> None:
     for index, (name, array) in enumerate(dataset.data_vars.items(), start=1):
         sink.set_band_description(index, str(name))
         sink.set_band_unit(index, str(array.attrs.get("units", "")))
+    encodings = [array.encoding for array in dataset.data_vars.values()]
+    sink.scales = [float(one.get("scale_factor", 1.0)) for one in encodings]
+    sink.offsets = [float(one.get("add_offset", 0.0)) for one in encodings]
+    for index, array in enumerate(dataset.data_vars.values(), start=1):
         if "long_name" in array.attrs:
             sink.update_tags(index, long_name=str(array.attrs["long_name"]))
     sink.update_tags(**{key: str(value) for key, value in tags.items()})
@@ -243,6 +248,9 @@ def _write_stripes(sink: Any, dataset: xr.Dataset, grid: GeoBox, nodata: float) 
         stripe = dataset.isel({dataset.odc.spatial_dims[0]: rows}).compute()
         for index, array in enumerate(stripe.data_vars.values(), start=1):
             values = array.values
+            scale, offset = sink.scales[index - 1], sink.offsets[index - 1]
+            if (scale, offset) != (1.0, 0.0):
+                values = np.rint((values - offset) / scale)
             if not np.isnan(nodata):
                 values = np.where(np.isfinite(values), values, nodata)
             sink.write(values.astype(sink.dtypes[index - 1]), index, window=window)

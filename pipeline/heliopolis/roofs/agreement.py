@@ -12,10 +12,9 @@ from typing import Any, Literal
 import geopandas as gpd
 import numpy as np
 import shapely
-from odc.geo import Geometry
-from odc.geo.xr import rasterize
 
-from heliopolis.roofs.fusion import COVERED_SHARE, RoofRaster, measured, moved
+from heliopolis.roofs.field import RoofRaster, blocks, covered
+from heliopolis.roofs.fusion import COVERED_SHARE, measured, moved
 from heliopolis.roofs.registration import Shift
 
 #: What the net is used for.
@@ -26,6 +25,8 @@ MIN_FOOTPRINTS = 20
 #: footprints seen as roof. Not higher: an incomplete cadastre makes true outlines look false.
 ADDS_PRECISION = 0.6
 ADDS_RECALL = 0.6
+#: Pixels are counted in squares of this side [m].
+_BLOCK_M = 500.0
 #: It may say of a footprint whether a roof is there from this balance of its pixels (IoU).
 CHECKS_IOU = 0.35
 
@@ -112,12 +113,20 @@ def role_of(iou: float, precision: float, recall: float) -> Role:
 
 
 def _pixel_iou(shapes: Any, roof: RoofRaster) -> float:
-    parts = [p for p in shapely.get_parts(shapes) if p.geom_type == "Polygon"]
-    ground = rasterize(Geometry(shapely.MultiPolygon(parts), roof.grid.crs), roof.grid).to_numpy()
-    seen = np.isfinite(roof.probability)
-    above = np.nan_to_num(roof.probability, nan=-1.0) >= roof.threshold
-    either = ((ground > 0) | above) & seen
-    return float(((ground > 0) & above & seen).sum() / max(either.sum(), 1))
+    parts = np.array([p for p in shapely.get_parts(shapes) if p.geom_type == "Polygon"])
+    tree = shapely.STRtree(parts)
+    both = either = 0
+    for window in blocks(roof.grid, _BLOCK_M):
+        chance = roof.read(*window)
+        seen = np.isfinite(chance)
+        if not seen.any():
+            continue
+        grid = roof.grid[window]
+        ground = covered(parts[tree.query(grid.extent.geom)], grid)
+        above = np.nan_to_num(chance, nan=-1.0) >= roof.threshold
+        both += int((ground & above & seen).sum())
+        either += int(((ground | above) & seen).sum())
+    return both / max(either, 1)
 
 
 def _objects(shapes: Any, found: Any) -> tuple[float, float]:

@@ -4,46 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 from scipy import ndimage
+
+from heliopolis.roofs.field import Field, Floats
 
 #: Side of a block that is looked at in one piece [pixel].
 BLOCK_PX = 2048
 #: What is read around a block at first: more than most roofs reach beyond it [pixel].
 _MARGIN_PX = 256
-
-Floats = NDArray[np.floating[Any]]
-
-
-class Field(Protocol):
-    """What the net says of an area, read window by window."""
-
-    @property
-    def grid(self) -> GeoBox:
-        """Grid of the whole, in metres."""
-
-    def read(self, rows: slice, columns: slice) -> Floats:
-        """Window (layer, y, x) of the field.
-
-        The layers are the probability of roof, NaN where there is no image, and, where the net
-        tells, the probability of an edge and the distance to it [m].
-        """
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A field in memory: ``layers`` (layer, y, x) on ``grid``."""
-
-    layers: Floats
-    grid: GeoBox
-
-    def read(self, rows: slice, columns: slice) -> Floats:
-        """Window of the layers."""
-        return self.layers[:, rows, columns]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
@@ -15,6 +14,7 @@ from exactextract.raster import NumPyRasterSource
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from heliopolis.roofs.field import RoofRaster
 from heliopolis.roofs.registration import Shift
 
 #: A footprint is supported when roof covers at least this share of it.
@@ -43,18 +43,11 @@ COLUMNS = [
     "roof_share",
     "image_share",
 ]
+#: Buildings of a square of this side are measured together [m].
+_TOGETHER_M = 500.0
 #: Coordinates that differ by less are one place to an identifier [m]: outlines of pixels lie on
 #: full metres, and rounding must not decide on which side.
 _ID_SLACK_M = 1e-3
-
-
-@dataclass(frozen=True)
-class RoofRaster:
-    """Roof probability (y, x) on a metric grid; NaN where there is no image."""
-
-    probability: NDArray[Any]
-    grid: GeoBox
-    threshold: float
 
 
 def fuse(
@@ -120,11 +113,7 @@ def position_id(geometry: Any, prefix: str) -> str:
 
 def moved(roof: RoofRaster, shift: Shift | None) -> RoofRaster:
     """Raster with the image's content moved back onto the footprints."""
-    if shift is None:
-        return roof
-    grid = roof.grid
-    affine = grid.affine.translation(-shift.x_m, -shift.y_m) * grid.affine
-    return RoofRaster(roof.probability, GeoBox(grid.shape, affine, grid.crs), roof.threshold)
+    return roof if shift is None else roof.moved(-shift.x_m, -shift.y_m)
 
 
 def _cadastre(
@@ -298,21 +287,48 @@ def measured(table: gpd.GeoDataFrame, roof: RoofRaster | None) -> gpd.GeoDataFra
     )
     if roof is None or table.empty:
         return table
+    made = {name: np.full(len(table), np.nan) for name in ("probability_mean", "roof_share")}
+    count = np.zeros(len(table))
+    corners = np.floor(table.bounds[["minx", "miny"]].to_numpy() / _TOGETHER_M)
+    squares, of = np.unique(corners, axis=0, return_inverse=True)
+    for square in range(len(squares)):
+        members = np.flatnonzero(of.ravel() == square)
+        shapes = table.geometry.iloc[members]
+        window = _window(roof.grid, shapes.total_bounds)
+        chance = None if window is None else np.asarray(roof.read(*window), "float64")
+        if chance is None or not np.isfinite(chance).any():
+            continue
+        above = np.where(np.isfinite(chance), chance >= roof.threshold, np.nan)
+        for name, values in (("probability_mean", chance), ("roof_share", above)):
+            got = _extracted(values, roof.grid[window], shapes)
+            made[name][members] = got["mean"].to_numpy("float64", na_value=np.nan)
+        count[members] = got["count"].fillna(0).to_numpy("float64")
     cell = abs(roof.grid.resolution.x * roof.grid.resolution.y)
-    bounds = roof.grid.boundingbox
-    box = (bounds.left, bounds.bottom, bounds.right, bounds.top)
-    chance = np.asarray(roof.probability, "float64")
-    above = np.where(np.isfinite(chance), chance >= roof.threshold, np.nan)
-    shapes = table[["geometry"]]
-    wkt = table.crs.to_wkt()
-    fields = {}
-    for name, values in (("probability_mean", chance), ("roof_share", above)):
-        source = NumPyRasterSource(values, *box, nodata=np.nan, name=name, srs_wkt=wkt)
-        got = exact_extract(source, shapes, ["mean", "count"], output="pandas")
-        fields[name] = got["mean"].to_numpy("float64", na_value=np.nan)
-        count = got["count"].fillna(0).to_numpy("float64")
-    fields["image_share"] = np.clip(count * cell / table["footprint_m2"].to_numpy(), 0, 1)
-    return table.assign(**fields)
+    share = np.clip(count * cell / table["footprint_m2"].to_numpy(), 0, 1)
+    return table.assign(**made, image_share=share)
+
+
+def _window(grid: GeoBox, bounds: NDArray[np.float64]) -> tuple[slice, slice] | None:
+    """Rows and columns of a grid that a box touches; None where there are none."""
+    cell, box = abs(grid.resolution.x), grid.boundingbox
+    west, south, east, north = bounds
+    rows = _reached(box.top - north, box.top - south, cell, grid.height)
+    columns = _reached(west - box.left, east - box.left, cell, grid.width)
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _reached(low_m: float, high_m: float, cell_m: float, count: int) -> slice:
+    return slice(max(0, math.floor(low_m / cell_m)), min(count, math.ceil(high_m / cell_m)))
+
+
+def _extracted(values: NDArray[np.float64], grid: GeoBox, shapes: gpd.GeoSeries) -> pd.DataFrame:
+    """Mean and number of cells under each shape, by the share of each cell that it covers."""
+    box, wkt = grid.boundingbox, shapes.crs.to_wkt()
+    source = NumPyRasterSource(
+        values, box.left, box.bottom, box.right, box.top, nodata=np.nan, srs_wkt=wkt
+    )
+    frame = gpd.GeoDataFrame(geometry=shapes)
+    return exact_extract(source, frame, ["mean", "count"], output="pandas")
 
 
 def _empty(crs: Any) -> gpd.GeoDataFrame:

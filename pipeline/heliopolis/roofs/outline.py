@@ -22,11 +22,11 @@ from scipy import ndimage
 from shapely import MultiPolygon, Polygon
 from skimage.measure import find_contours
 
-from heliopolis.roofs.connected import BLOCK_PX, Field, Roof, connected_roofs
+from heliopolis.roofs.connected import BLOCK_PX, Roof, connected_roofs
+from heliopolis.roofs.field import Field, Floats
 from heliopolis.roofs.parting import Labels, cut, part
 from heliopolis.roofs.regularise import hausdorff_m, regularised
 
-Floats = NDArray[np.floating[Any]]
 #: Outline, line as found, mean probability, whether right angles were restored.
 _Row = tuple[Polygon, Polygon, float, bool]
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
-from odc.geo import Geometry
-from odc.geo.geobox import GeoBox
-from odc.geo.xr import rasterize
-from scipy.signal import fftconvolve
-from shapely import MultiPolygon, get_parts
+from scipy.fft import irfft2, next_fast_len, rfft2
+from shapely import GeometryType, STRtree, get_parts, get_type_id
+
+from heliopolis.roofs.field import RoofRaster, blocks, covered
 
 #: Fewest footprints that a shift is estimated from.
 _MIN_BUILDINGS = 8
@@ -37,93 +36,137 @@ class Shift:
     correlation: float
 
 
-def estimate_shift(
+def estimate_shifts(
     footprints: gpd.GeoDataFrame,
-    probability: NDArray[Any],
-    grid: GeoBox,
+    roof: RoofRaster,
     *,
+    block_m: float = 250.0,
     max_shift_m: float = 6.0,
-) -> Shift | None:
-    """Shift of the image against the footprints, one for the whole mosaic.
+) -> tuple[Shift | None, gpd.GeoDataFrame]:
+    """Shift of the image against the footprints, of the whole of it and of each block.
+
+    The correlation of the whole is made of the sums of the blocks.
 
     Parameters
     ----------
     footprints
-        Polygons in the CRS of ``grid``.
-    probability
-        (y, x), 0..1, NaN where there is no image.
-    grid
-        Its metric grid.
+        Polygons in the CRS of the roofs.
+    roof
+        Probability of roof.
+    block_m
+        Side of a block, on a lattice of its multiples [m].
     max_shift_m
         Largest shift that is looked for [m].
 
     Returns
     -------
     Shift or None
-        None with fewer than 8 footprints on the image, with a correlation below 0.3, or with
-        the best shift at the edge of what was looked for.
-    """
-    cell = abs(grid.resolution.x)
-    # Only where there is an image, so that the empty margins of tiles have no say.
-    seen = np.isfinite(probability)
-    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
-    if rows.size:
-        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        probability, grid = probability[window], grid[window]
-    valid = np.isfinite(probability)
-    on_image = footprints.cx[slice(*grid.boundingbox.range_x), slice(*grid.boundingbox.range_y)]
-    if len(on_image) < _MIN_BUILDINGS or not valid.any():
-        return None
-    parts = [p for p in get_parts(np.asarray(on_image.geometry.array)) if p.geom_type == "Polygon"]
-    ground = rasterize(Geometry(MultiPolygon(parts), grid.crs), grid).to_numpy().astype("float32")
-    roof = np.where(valid, probability, 0).astype("float32")
-    roof -= np.where(valid, roof[valid].mean(), 0).astype("float32")
-    ground -= ground.mean()
-    reach = int(np.ceil(max_shift_m / cell))
-    full = fftconvolve(roof, ground[::-1, ::-1], mode="same")
-    row, column = (n // 2 for n in roof.shape)
-    row, column = (n - reach for n in (row, column))
-    near = full[max(row, 0) : row + 2 * reach + 1, max(column, 0) : column + 2 * reach + 1]
-    if near.shape != (2 * reach + 1, 2 * reach + 1):
-        return None
-    return _peak(near / np.sqrt(np.sum(roof**2) * np.sum(ground**2) + 1e-12), cell, reach)
-
-
-def estimate_block_shifts(
-    footprints: gpd.GeoDataFrame,
-    probability: NDArray[Any],
-    grid: GeoBox,
-    *,
-    block_m: float = 250.0,
-) -> gpd.GeoDataFrame:
-    """Shift of the image against the footprints in each block of the mosaic.
-
-    Returns
-    -------
+        Of the whole: None with fewer than 8 footprints on the image, with a correlation below
+        0.3, or with the best shift at the edge of what was looked for.
     GeoDataFrame
-        ``image_shift_x_m``, ``image_shift_y_m``, ``correlation`` of each block on a lattice of
-        ``block_m`` from the mosaic's upper-left corner; NaN where `estimate_shift` finds none.
+        ``image_shift_x_m``, ``image_shift_y_m``, ``correlation`` of each block that has an
+        image; NaN where there is no telling.
     """
-    side = max(1, round(block_m / abs(grid.resolution.x)))
-    rows: list[tuple[float, float, float]] = []
-    shapes = []
-    for top in range(0, grid.height, side):
-        for left in range(0, grid.width, side):
-            window = (
-                slice(top, min(top + side, grid.height)),
-                slice(left, min(left + side, grid.width)),
-            )
-            part = grid[window]
-            found = estimate_shift(footprints, probability[window], part)
-            values = (np.nan, np.nan, np.nan)
-            if found is not None:
-                values = (found.x_m, found.y_m, found.correlation)
-            rows.append(values)
-            shapes.append(part.extent.geom)
+    cell = abs(roof.grid.resolution.x)
+    reach = int(np.ceil(max_shift_m / cell))
+    parts, owners = get_parts(np.asarray(footprints.geometry.array), return_index=True)
+    polygons = get_type_id(parts) == GeometryType.POLYGON
+    parts, owners = parts[polygons], owners[polygons]
+    tree = STRtree(parts)
+    whole = _Sums.none(reach)
+    rows, shapes = [], []
+    for window in blocks(roof.grid, block_m):
+        probability = roof.read(*window)
+        if not np.isfinite(probability).any():
+            continue
+        grid = roof.grid[window]
+        on_image = set(owners[tree.query(grid.extent.geom, predicate="intersects")].tolist())
+        around = grid.pad(reach)
+        ground = covered(parts[tree.query(around.extent.geom)], around)
+        sums = _Sums.of(probability, ground.astype("float32"), reach, on_image)
+        whole = whole + sums
+        found = sums.shift(cell)
+        rows.append((np.nan,) * 3 if found is None else astuple(found))
+        shapes.append(grid.extent.geom)
     table = np.array(rows, "float64").reshape(-1, 3)
     names = ("image_shift_x_m", "image_shift_y_m", "correlation")
     columns = {name: table[:, k] for k, name in enumerate(names)}
-    return gpd.GeoDataFrame(columns, geometry=shapes, crs=footprints.crs)
+    return whole.shift(cell), gpd.GeoDataFrame(columns, geometry=shapes, crs=footprints.crs)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What the correlation of roofs and footprints is made of; sums over the pixels of the image.
+
+    Attributes
+    ----------
+    seen, roof, roof2, ground
+        Number of pixels, sum of the probability, of its square, and pixels on footprints.
+    roof_ground, seen_ground
+        Probability, and pixels, on footprints that are shifted by each step down and across.
+    footprints
+        Those on the image.
+    """
+
+    seen: float
+    roof: float
+    roof2: float
+    ground: float
+    roof_ground: NDArray[np.float64]
+    seen_ground: NDArray[np.float64]
+    footprints: frozenset[int]
+
+    @classmethod
+    def none(cls, reach: int) -> _Sums:
+        shape = (2 * reach + 1, 2 * reach + 1)
+        return cls(0.0, 0.0, 0.0, 0.0, np.zeros(shape), np.zeros(shape), frozenset())
+
+    @classmethod
+    def of(
+        cls, probability: NDArray[Any], ground: NDArray[Any], reach: int, footprints: set[int]
+    ) -> _Sums:
+        """Of a window, and of the ground with ``reach`` pixels around it."""
+        valid = np.isfinite(probability)
+        roof = np.where(valid, probability, 0).astype("float32")
+        inner = ground[reach:-reach, reach:-reach]
+        shape = tuple(next_fast_len(n, real=True) for n in ground.shape)
+        spectrum = rfft2(ground, shape)
+
+        def shifted(values: NDArray[Any]) -> NDArray[np.float64]:
+            product = np.conj(rfft2(values, shape)) * spectrum
+            near = irfft2(product, shape)[: 2 * reach + 1, : 2 * reach + 1]
+            return np.asarray(near[::-1, ::-1], "float64")
+
+        return cls(
+            float(valid.sum()),
+            float(roof.sum(dtype="float64")),
+            float(np.square(roof, dtype="float64").sum()),
+            float(inner[valid].sum(dtype="float64")),
+            shifted(roof),
+            shifted(valid.astype("float32")),
+            frozenset(footprints),
+        )
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(
+            self.seen + other.seen,
+            self.roof + other.roof,
+            self.roof2 + other.roof2,
+            self.ground + other.ground,
+            self.roof_ground + other.roof_ground,
+            self.seen_ground + other.seen_ground,
+            self.footprints | other.footprints,
+        )
+
+    def shift(self, cell_m: float) -> Shift | None:
+        """Where the correlation is highest; None where there is no telling."""
+        if len(self.footprints) < _MIN_BUILDINGS or self.seen == 0:
+            return None
+        together = self.roof_ground - self.roof / self.seen * self.seen_ground
+        roof = self.roof2 - self.roof**2 / self.seen
+        ground = self.ground - self.ground**2 / self.seen
+        reach = self.roof_ground.shape[0] // 2
+        return _peak(together / np.sqrt(max(roof * ground, 0.0) + 1e-12), cell_m, reach)
 
 
 def _peak(near: NDArray[Any], cell_m: float, reach: int) -> Shift | None:

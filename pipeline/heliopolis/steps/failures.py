@@ -41,6 +41,25 @@ def failures(work: Path) -> list[Failure]:
     return found
 
 
+def damaged(results: Path) -> list[Path]:
+    """Files that are not as long as their job left them: a disk lost power, or was full.
+
+    GeoPackages that are handed on are left alone: a GIS may have written into them.
+    """
+    found = []
+    for record in sorted((results / "work" / "jobs").glob("*.json")):
+        try:
+            sizes = json.loads(record.read_text(encoding="utf-8")).get("outputs", {})
+        except ValueError:
+            continue
+        for name, size in sizes.items():
+            path = results / name
+            ours = path.parent != results or path.suffix == ".tif"
+            if ours and path.is_file() and path.stat().st_size != size:
+                found.append(path)
+    return found
+
+
 def left_out(work: Path) -> dict[str, dict[str, str]]:
     """Scenes, tiles, and tiles of images that the run goes on without: identifier -> cause."""
     empty: dict[str, dict[str, str]] = {"scenes": {}, "tiles": {}, "images": {}}

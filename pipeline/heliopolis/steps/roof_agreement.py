@@ -8,9 +8,8 @@ from typing import Any
 from heliopolis.errors import InputError
 from heliopolis.io.vector import read_layer
 from heliopolis.roofs.agreement import agreement
-from heliopolis.roofs.fusion import RoofRaster
-from heliopolis.roofs.registration import estimate_shift
-from heliopolis.steps.roof_images import mosaic, threshold_of
+from heliopolis.roofs.registration import estimate_shifts
+from heliopolis.steps.roof_images import Tiles, threshold_of
 from heliopolis.study import Study
 
 
@@ -34,9 +33,8 @@ def score_area(configuration: Path) -> dict[str, Any]:
         )
     section, crs = study.config.footprints, study.config.area.crs
     known = read_layer(footprints[0], section.layer if section else None, crs=crs)
-    values, grid = mosaic(tiles)
-    roof = RoofRaster(values, grid, threshold_of(tiles, study.config.roofs))
-    shift = estimate_shift(known, values, grid)
+    roof = Tiles(tiles).raster("roof_probability", threshold_of(tiles, study.config.roofs))
+    shift, _ = estimate_shifts(known, roof)
     agreed = agreement(known, read_layer(outlines, "outlines", crs=crs), roof, shift)
     moved = {} if shift is None else {"image_shift_m": [shift.x_m, shift.y_m]}
     return {**agreed.as_dict(), **moved}

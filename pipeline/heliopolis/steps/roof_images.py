@@ -16,15 +16,15 @@ from odc.geo.xr import wrap_xr
 
 from heliopolis.config import Footprints, Imagery, Roofs
 from heliopolis.errors import InputError
-from heliopolis.io.imagery import brightness_range, colour_indexes, colour_view, nir_index
+from heliopolis.io.imagery import Range, brightness_range, colour_indexes, colour_view, nir_index
 from heliopolis.io.raster import band_names, raster_grid, read_onto, read_tags, write_cog
 from heliopolis.io.vector import read_layer, write_layers
 from heliopolis.roofs import fusion
 from heliopolis.roofs.agreement import Agreement, agreement
-from heliopolis.roofs.connected import Floats
+from heliopolis.roofs.field import Floats, RoofRaster
 from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.probability import FAR_M, HALO_M, WORKING_GSD_M, answers, is_strange, load_net
-from heliopolis.roofs.registration import Shift, estimate_block_shifts, estimate_shift
+from heliopolis.roofs.registration import Shift, estimate_shifts
 from heliopolis.steps.tiles import tile_bounds
 
 _LOG = logging.getLogger(__name__)
@@ -36,21 +36,29 @@ _BANDS = {
     "edge_distance_m": ("m", "distance to the building's edge, at most 4 m", FAR_M),
     "panel_probability": ("1", "probability of solar panels", 1.0),
 }
+#: Steps in which an answer is kept: a byte, of which 0 is no image.
+_STEPS = 254
 #: Least area of panels on a roof [m2].
 _PANELS_M2 = 2.0
 
 
 def roof_probability(
-    *, tiles: Path, images: list[Path], probability: Path, tile: str, options: dict[str, Any]
+    *,
+    tiles: Path,
+    images: list[Path],
+    probability: Path,
+    tile: str,
+    options: dict[str, Any],
+    brightness: list[float] | None = None,
 ) -> None:
-    """Write what the net says of one tile, on the 0.25 m working grid.
+    """Write what the net says of one tile, on the 0.25 m working grid, in steps of 0.4 %.
 
     Parameters
     ----------
     tiles
         ``tiles.json``, a list of ``{"id", "bounds"}``.
     images
-        Georeferenced images in any CRS, first one on top.
+        Georeferenced images in reach of the tile, in any CRS, first one on top.
     probability
         GeoTIFF to write: bands ``roof_probability``, ``edge_probability``, ``edge_distance_m``,
         ``panel_probability``; the tags ``unlike_share`` and ``unsure_share`` say how much of it
@@ -60,6 +68,8 @@ def roof_probability(
         Identifier of the tile.
     options
         ``imagery``, ``roofs``, ``crs``.
+    brightness
+        Values of all images that stand for black and white; by default those of these images.
     """
     imagery = Imagery.model_validate(options["imagery"])
     near_infrared = Roofs.model_validate(options["roofs"]).near_infrared
@@ -67,7 +77,8 @@ def roof_probability(
     halo = np.ceil(HALO_M / WORKING_GSD_M) * WORKING_GSD_M
     core = _grid((west, south, east, north), options["crs"])
     wide = _grid((west - halo, south - halo, east + halo, north + halo), options["crs"])
-    image = _brightness(images, wide, imagery, near_infrared=near_infrared)
+    span = brightness_range(images) if brightness is None else Range(*brightness)
+    image = _brightness(images, wide, imagery, span, near_infrared=near_infrared)
     pad = round(halo / WORKING_GSD_M)
     net = load_net(threads=1)
     seen = net.seen()
@@ -83,6 +94,7 @@ def roof_probability(
     for values, (name, (unit, long_name, top)) in zip(made, _BANDS.items(), strict=True):
         bands[name] = wrap_xr(values * np.float32(top), core)
         bands[name].attrs = {"units": unit, "long_name": long_name}
+        bands[name].encoding = {"scale_factor": top / _STEPS, "add_offset": -top / _STEPS}
     tags = {
         "threshold": str(net.weights.threshold),
         "outline_probability": str(net.weights.outline_probability),
@@ -93,7 +105,7 @@ def roof_probability(
         "unsure_limit": str(net.weights.unsure_limit),
         "like_roof_px": str(seen.like_roof),
     }
-    write_cog(probability, bands, tags=tags)
+    write_cog(probability, bands, tags=tags, dtype="uint8")
 
 
 def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[str, Any]) -> None:
@@ -103,6 +115,11 @@ def roof_outlines(*, probabilities: list[Path], outlines: Path, options: dict[st
     ``originals`` the lines as found, with the same ``outline_id``.
     """
     roofs = Roofs.model_validate(options["roofs"])
+    if not probabilities:
+        _LOG.warning("no image lies in the study area: no roof is looked for")
+        none = gpd.GeoDataFrame(geometry=[], crs=options["crs"])
+        write_layers(outlines, {"outlines": none, "originals": none})
+        return
     warn_of_strange(probabilities)
     rules = Rules(
         threshold_of(probabilities, roofs),
@@ -144,11 +161,9 @@ def buildings(
     found = None if outlines is None else read_layer(outlines, "outlines", crs=crs)
     roof, shift, layers = None, None, dict[str, gpd.GeoDataFrame]()
     if probabilities:
-        values, grid = mosaic(probabilities)
-        roof = fusion.RoofRaster(values, grid, threshold_of(probabilities, roofs))
+        roof = Tiles(probabilities).raster(_BAND, threshold_of(probabilities, roofs))
         if known is not None:
-            shift = estimate_shift(known, values, grid)
-            layers["image_shifts"] = estimate_block_shifts(known, values, grid)
+            shift, layers["image_shifts"] = estimate_shifts(known, roof)
     if known is None and found is None:
         raise InputError(
             "there is nothing to take buildings from",
@@ -157,7 +172,7 @@ def buildings(
         )
     if known is not None and found is not None and roof is not None:
         agreed = agreement(known, found, roof, shift)
-        layers["agreement"] = _agreement_layer(agreed, grid)
+        layers["agreement"] = _agreement_layer(agreed, roof.grid)
         _LOG.info("images against footprints: %s", agreed.as_dict())
         if agreed.role in ("checks", "left out"):
             _LOG.warning(
@@ -210,9 +225,8 @@ def _existing_panels(
     threshold = read_tags(probabilities[0]).get("panel_threshold", "")
     if not threshold:
         return pd.Series(pd.NA, index=made.index, dtype="boolean")
-    tiles = Tiles(probabilities)
-    seen = tiles.bands(["panel_probability"], tiles.grid)[0]
-    panels = fusion.moved(fusion.RoofRaster(seen, tiles.grid, float(threshold)), shift)
+    seen = Tiles(probabilities).raster("panel_probability", float(threshold))
+    panels = fusion.moved(seen, shift)
     area = pd.Series(fusion.panel_area_m2(made, panels), index=made.index)
     return (area >= _PANELS_M2).astype("boolean").mask(area.isna())
 
@@ -231,7 +245,7 @@ def _grid(bounds: tuple[float, float, float, float], crs: str) -> GeoBox:
 
 
 def _brightness(
-    images: list[Path], grid: GeoBox, imagery: Imagery, *, near_infrared: bool
+    images: list[Path], grid: GeoBox, imagery: Imagery, span: Range, *, near_infrared: bool
 ) -> NDArray[np.float32]:
     """Red, green, blue, nir where wanted and there (band, y, x) in 0..1; NaN where no image is."""
     indexes: tuple[int, ...] = colour_indexes(images[0], imagery.bands)
@@ -246,13 +260,13 @@ def _brightness(
     read = read_onto(views, grid, bands=wanted, resampling=kind)
     values = np.stack([read[name].to_numpy() for name in wanted])
     missing = ~np.isfinite(values).any(axis=0)
-    scaled = brightness_range(images).scaled(np.nan_to_num(values))
+    scaled = span.scaled(np.nan_to_num(values))
     scaled[:, missing] = np.nan
     return scaled
 
 
 class Tiles:
-    """What the net says, in the files of the tiles: a `heliopolis.roofs.connected.Field`."""
+    """What the net says, in the files of the tiles: a `heliopolis.roofs.field.Field`."""
 
     def __init__(self, probabilities: list[Path]) -> None:
         grids = [raster_grid(path) for path in probabilities]
@@ -286,11 +300,13 @@ class Tiles:
         read = read_onto(near, grid, bands=names)
         return np.stack([read[name].to_numpy() for name in names])
 
+    def raster(self, band: str, threshold: float) -> RoofRaster:
+        """One band, with the probability from which a pixel counts."""
 
-def mosaic(probabilities: list[Path]) -> tuple[NDArray[np.float32], GeoBox]:
-    """Probability of roof of all tiles on one grid."""
-    tiles = Tiles(probabilities)
-    return tiles.bands([_BAND], tiles.grid)[0], tiles.grid
+        def read(rows: slice, columns: slice) -> Floats:
+            return self.bands([band], self.grid[rows, columns])[0]
+
+        return RoofRaster(self.grid, threshold, read)
 
 
 def warn_of_strange(probabilities: list[Path]) -> None:

@@ -27,10 +27,12 @@ from heliopolis.io.atomic import write_json
 from heliopolis.io.catalogs import Query, is_day, lst_file_scenes
 from heliopolis.io.catalogs import search as search_catalogs
 from heliopolis.io.catalogs.query import TimeOfDay
+from heliopolis.io.imagery import brightness_range
 from heliopolis.io.pointcloud import points_bounds
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.remote.client import Client
 from heliopolis.io.vector import read_layer, write_layers
+from heliopolis.roofs.probability import HALO_M, WORKING_GSD_M
 from heliopolis.scene import Scene
 
 #: Files of heights count as near a tile up to this far [m]: further than any step looks around
@@ -144,7 +146,8 @@ def tiles(
 
     A tile has ``work`` when a building or an image touches it. Tiles without work are listed
     too where there are heights that can shade a tile that has. ``points`` and ``rasters`` are the
-    files of heights in reach of a tile and of the buildings that reach beyond it.
+    files of heights in reach of a tile and of the buildings that reach beyond it, ``images``
+    those in sight of the net where one touches the tile; ``brightness`` is the range of them all.
     """
     side = float(options["roofs"]["tile_m"])
     area = read_layer(boundary, "study_area").geometry.union_all()
@@ -154,8 +157,8 @@ def tiles(
         frame = read_layer(footprints, section.layer, crs=options["crs"])
         shapes += [g for g in frame.geometry if g is not None and not g.is_empty]
         longest = max((max(_sides(shape)) for shape in shapes), default=0.0)
-    if images:
-        shapes += [raster_grid(path).extent.to_crs(options["crs"]).geom for path in images]
+    pictures = [raster_grid(path).extent.to_crs(options["crs"]).geom for path in images]
+    shapes += pictures
     worked = _squares(shapes, area, side)
     if not worked:
         raise NoDataError(
@@ -169,13 +172,19 @@ def tiles(
     around = shapely.union_all([shapely.box(*tile["bounds"]) for tile in listed]).buffer(reach)
     shading = _squares([shape.intersection(around) for shape in heights], around, side)
     listed += [_tile(column, row, side, False) for column, row in sorted(shading - worked)]
-    near = shapely.STRtree(heights)
+    near, seen = shapely.STRtree(heights), shapely.STRtree(pictures)
+    span = brightness_range(images) if images else None
     for tile in listed:
         hits = near.query(shapely.box(*tile["bounds"]).buffer(_FILES_REACH_M + longest))
         # Never none: a tile without heights is told by what reads them.
         chosen = [path for k, path in enumerate([*points, *rasters]) if k in set(hits)]
         tile["points"] = [str(path) for path in points if path in chosen] or _first(points)
         tile["rasters"] = [str(path) for path in rasters if path in chosen] or _first(rasters)
+        square = shapely.box(*tile["bounds"])
+        hits = seen.query(square.buffer(HALO_M + WORKING_GSD_M, join_style="mitre"))
+        touched = any(pictures[hit].intersection(square).area > 0 for hit in hits)
+        tile["images"] = [str(images[hit]) for hit in sorted(hits)] if touched else []
+        tile["brightness"] = None if span is None else [span.low, span.high]
     write_json(tiles, listed)
 
 

@@ -162,6 +162,7 @@ def test_a_new_zone_never_takes_the_id_of_one_that_is_gone() -> None:
         {"zone_id": ["hz-e0-n0"]}, geometry=[shapely.box(400, 400, 450, 450)], crs=CRS
     )
     assert zone_ids([shapely.box(0, 0, 100, 100)], previous) == ["hz-e0-n0-2"]
+    assert zone_ids([], previous) == []
 
 
 def test_priority_grows_with_each_part_and_ignores_unknown_ones() -> None:

@@ -68,3 +68,9 @@ def test_a_child_that_holds_the_descriptor_keeps_the_lock(tmp_path: Path) -> Non
     time.sleep(0.05)
     with locked(tmp_path):
         pass
+
+
+def test_a_run_that_ends_with_an_error_gives_the_folder_back(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="wrong"), locked(tmp_path):
+        raise ValueError("wrong")
+    assert last_owner(tmp_path) is None

@@ -136,3 +136,13 @@ def test_cells_on_one_lattice_are_those_of_a_warp(left, top, width, height, kind
             patch.setattr("heliopolis.io.raster._same_lattice", lambda *_: None)
             warped = read_onto([memory.name], grid)["band_1"].values
     np.testing.assert_array_equal(plain, warped)
+
+
+def test_bytes_in_steps_are_read_as_values(tmp_path: Path) -> None:
+    values = np.linspace(0, 4, 100 * 100, dtype="float32").reshape(100, 100)
+    values[0, :5] = np.nan
+    band = wrap_xr(values, GeoBox.from_bbox((0, 0, 100, 100), "EPSG:2154", resolution=1))
+    band.encoding = {"scale_factor": 4 / 254, "add_offset": -4 / 254}
+    write_cog(tmp_path / "b.tif", {"far_m": band}, dtype="uint8")
+    read = read_raster(tmp_path / "b.tif")["far_m"].to_numpy()
+    np.testing.assert_allclose(read, values, atol=0.5 * 4 / 254 + 1e-5)

@@ -11,8 +11,9 @@ from odc.geo.xr import rasterize
 from shapely import MultiPolygon, affinity, box
 
 from heliopolis.roofs.agreement import agreement
-from heliopolis.roofs.fusion import RoofRaster, fuse
-from heliopolis.roofs.registration import Shift, estimate_block_shifts
+from heliopolis.roofs.field import RoofRaster
+from heliopolis.roofs.fusion import fuse
+from heliopolis.roofs.registration import Shift, estimate_shifts
 
 CRS = "EPSG:2154"
 GRID = GeoBox.from_bbox((0, 0, 300, 300), CRS, resolution=0.5)
@@ -25,7 +26,7 @@ def frame(shapes: list) -> gpd.GeoDataFrame:
 
 def roof_of(shapes: list) -> RoofRaster:
     mask = rasterize(Geometry(MultiPolygon(shapes), CRS), GRID).to_numpy()
-    return RoofRaster(np.where(mask, 0.9, 0.02).astype("float32"), GRID, 0.5)
+    return RoofRaster.whole(np.where(mask, 0.9, 0.02).astype("float32"), GRID, 0.5)
 
 
 def test_net_that_sees_the_houses_adds() -> None:
@@ -60,7 +61,7 @@ def test_known_shift_is_no_disagreement() -> None:
 
 def test_blocks_have_their_own_shift() -> None:
     seen = [affinity.translate(h, 2 if h.bounds[0] < 150 else -2, 1) for h in HOUSES]
-    blocks = estimate_block_shifts(frame(HOUSES), roof_of(seen).probability, GRID, block_m=150)
+    _, blocks = estimate_shifts(frame(HOUSES), roof_of(seen), block_m=150)
     west = blocks.centroid.x < 150
     assert blocks.loc[west, "image_shift_x_m"].to_numpy() == pytest.approx(2, abs=0.3)
     assert blocks.loc[~west, "image_shift_x_m"].to_numpy() == pytest.approx(-2, abs=0.3)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import rasterize
 from shapely import MultiPolygon, affinity, box
 
-from heliopolis.roofs.fusion import RoofRaster, fuse, position_id
-from heliopolis.roofs.registration import Shift, estimate_shift
+from heliopolis.roofs.field import RoofRaster
+from heliopolis.roofs.fusion import fuse, measured, position_id
+from heliopolis.roofs.registration import Shift, estimate_shifts
 
 CRS = "EPSG:2154"
 GRID = GeoBox.from_bbox((0, 0, 200, 200), CRS, resolution=0.5)
@@ -23,7 +27,7 @@ def frame(shapes: list, **columns: list) -> gpd.GeoDataFrame:
 
 def roof_of(shapes: list, grid: GeoBox = GRID) -> RoofRaster:
     mask = rasterize(Geometry(MultiPolygon(shapes), CRS), grid).to_numpy()
-    return RoofRaster(np.where(mask, 0.9, 0.02).astype("float32"), grid, 0.5)
+    return RoofRaster.whole(np.where(mask, 0.9, 0.02).astype("float32"), grid, 0.5)
 
 
 A, B, C, NEW = (
@@ -111,7 +115,7 @@ def test_shift_is_found_and_undone() -> None:
     footprints = frame(shapes, building_id=[str(i) for i in range(len(shapes))])
     seen = [affinity.translate(s, 2.5, -1.5) for s in shapes]
     roof = roof_of(seen)
-    shift = estimate_shift(footprints, roof.probability, roof.grid)
+    shift, _ = estimate_shifts(footprints, roof)
     assert shift is not None
     assert (shift.x_m, shift.y_m) == (pytest.approx(2.5, abs=0.2), pytest.approx(-1.5, abs=0.2))
     made = fuse(footprints, frame(seen), roof, shift=shift)
@@ -122,10 +126,29 @@ def test_shift_is_found_and_undone() -> None:
 def test_no_shift_without_resemblance() -> None:
     shapes = [box(x, 20, x + 9, 29) for x in range(15, 180, 18)]
     noise = np.random.default_rng(0).random(GRID.shape).astype("float32")
-    assert estimate_shift(frame(shapes), noise, GRID) is None
-    assert estimate_shift(frame(shapes[:3]), noise, GRID) is None
+    roof = RoofRaster.whole(noise, GRID, 0.5)
+    assert estimate_shifts(frame(shapes), roof)[0] is None
+    assert estimate_shifts(frame(shapes[:3]), roof)[0] is None
 
 
 def test_identifier_of_negative_coordinates() -> None:
     assert position_id(box(-10, -10, -5, -5), "cnn") == "cnn-m8-m8"
     assert isinstance(Shift(0, 0, 1).x_m, int | float)
+
+
+@given(seed=st.integers(0, 10_000), side_m=st.sampled_from([7.0, 60.0, 1e4]))
+@settings(max_examples=20, deadline=None)
+def test_measures_do_not_depend_on_what_is_read_together(seed: int, side_m: float) -> None:
+    draw = np.random.default_rng(seed)
+    chance = draw.random(GRID.shape)
+    chance[draw.random(GRID.shape) < 0.1] = np.nan
+    west, south = draw.uniform(-30, 200, (2, 12))
+    side = draw.uniform(1, 60, 12)
+    table = frame(list(shapely.box(west, south, west + side, south + side)))
+    roof = RoofRaster.whole(chance, GRID, 0.5)
+    told = measured(table, roof)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("heliopolis.roofs.fusion._TOGETHER_M", side_m)
+        again = measured(table, roof)
+    columns = ["probability_mean", "roof_share", "image_share"]
+    np.testing.assert_allclose(told[columns], again[columns], atol=1e-6)

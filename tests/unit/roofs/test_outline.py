@@ -14,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from shapely import Polygon, affinity, box, hausdorff_distance
 
-from heliopolis.roofs.connected import Whole, connected_roofs
+from heliopolis.roofs.connected import connected_roofs
+from heliopolis.roofs.field import Whole
 from heliopolis.roofs.outline import Rules, outlines_and_originals
 from heliopolis.roofs.regularise import MAX_AREA_CHANGE, MAX_DISTANCE_M, regularised
 from roofnet.layers import distance_to_edge

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from heliopolis.io.provenance import tile_records
-from heliopolis.steps.failures import SILENT, Failure, failures, leave_out, left_out
+from heliopolis.steps.failures import SILENT, Failure, damaged, failures, leave_out, left_out
 
 
 def tiles(work: Path, number: int = 4) -> None:
@@ -60,3 +60,14 @@ def test_a_failed_image_tile_keeps_its_roofs_of_the_cadastre(tmp_path: Path) -> 
     out = left_out(tmp_path)
     assert list(out["images"]) == ["e1_n0"]
     assert out["tiles"] == {}
+
+
+def test_a_file_that_is_cut_off_is_damaged_and_one_that_a_gis_wrote_into_is_not(tmp_path) -> None:
+    names = ("work/coarse.tif", "work/whole.tif", "lst.tif", "hot_zones.gpkg", "work/temporary.tif")
+    (tmp_path / "work" / "jobs").mkdir(parents=True)
+    record = {"job": "x", "status": "done", "outputs": dict.fromkeys(names, 10)}
+    (tmp_path / "work" / "jobs" / "x.json").write_text(json.dumps(record))
+    (tmp_path / "work" / "jobs" / "old.json").write_text(json.dumps({"job": "old"}))
+    for name, size in zip(names[:-1], (5, 10, 0, 30), strict=True):
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert damaged(tmp_path) == [tmp_path / "work/coarse.tif", tmp_path / "lst.tif"]
