@@ -40,7 +40,9 @@ if CFG.uses_net:
 
     rule roof_outlines:
         input:
-            probabilities_list=each_tile("work/roofs/probability/{tile}.tif", "images", "images"),
+            probabilities_list=each_tile(
+                "work/roofs/probability/{tile}.tif", "images", "images"
+            ),
         output:
             outlines="work/roofs/outlines.gpkg",
         params:
