@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import box
 
 from heliopolis.errors import ConfigError
+from heliopolis.io.raster import raster_grid
 from heliopolis.io.sentinel2 import ASSETS
+from heliopolis.roofs.probability import HALO_M, WORKING_GSD_M
 from heliopolis.scene import Scene, read_scenes
 from heliopolis.steps.search import search, study_area, tiles
 from heliopolis.steps.thermal import thermal_assets
@@ -23,14 +28,21 @@ from heliopolis.study import Study
 #: Seconds of one core for one job of each kind on the machine the demo was timed on, start of
 #: the process included, and how they grow with 10^6 cells of the job's grid.
 _SECONDS = {
-    "thermal_scene": (4.0, 1.0),
-    "sharpen": (4.0, 6.0),
-    "optical_composite": (5.0, 6.0),
-    "composite": (4.0, 4.0),
-    "hot_zones": (6.0, 4.0),
-    "tile": (8.0, 53.0),
-    "publish": (10.0, 2.0),
+    "thermal_scene": (4.0, 4.0),
+    "sharpen": (4.0, 16.0),
+    "optical_composite": (3.0, 18.0),
+    "composite": (4.0, 10.0),
+    "hot_zones": (4.0, 11.0),
+    "tile": (8.0, 0.8),
+    "publish": (20.0, 2.0),
 }
+#: Seconds for a building on cells of 1 m, in inverse proportion to the cell, and at the end of the
+#: run; seconds of the net for a tile, and for 10^6 m2 of it.
+_BUILDING_S, _LAST_S, _NET_S = 0.035, 0.002, (3.0, 50.0)
+#: Share of the time that the cores are busy with jobs.
+_BUSY = 0.9
+#: Buildings of 10^6 m2 of a town where no footprints are at hand.
+_BUILDINGS_KM2 = 1000.0
 #: Bytes of a compressed pixel of 16 bits, and of a file whose size the catalog does not tell.
 _BYTES_PER_PIXEL, _WHOLE_BYTES = 1.5, 20e6
 #: Side of a block of a remote raster: as much is fetched beyond the area [pixels].
@@ -40,10 +52,12 @@ _BYTES_PER_S = 5e6
 
 
 #: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
-#: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones.
-_START_MB, _TILE_MB, _HEAT_MB = 300.0, 70.0, 250.0
-#: What the files of a tile in a dense city take for 10^6 cells, results included [MB].
-_TILE_DISK_MB = 14.0
+#: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones;
+#: of the net's grid; and of the last step for a building.
+_START_MB, _TILE_MB, _HEAT_MB, _NET_MB, _LAST_MB = 300.0, 70.0, 250.0, 50.0, 0.012
+#: What files take for 10^6 cells of 1 m of a tile, in inverse proportion to the cell, for a
+#: building, and for 10^6 m2 of images [MB].
+_TILE_DISK_MB, _BUILDING_DISK_MB, _NET_DISK_MB = 2.2, 0.022, 27.0
 #: Smallest tile that is proposed [m].
 _LEAST_TILE_M = 50
 
@@ -57,8 +71,8 @@ def forecast(study: Study, *, cores: int = 2, memory_gb: float = 4.0) -> list[st
         When a job needs more memory, or the results more disk, than there is; with what would fit.
     """
     with tempfile.TemporaryDirectory() as folder:
-        lines, disk_mb = _lines(study, Path(folder), cores)
-    need = largest_job_mb(study)
+        lines, disk_mb, last_mb = _lines(study, Path(folder), cores)
+    need = max(largest_job_mb(study), last_mb)
     lines.insert(-1, f"memory    about {need / 1000:.1f} GB for the largest job")
     _fits(study, need, memory_gb * 1000, disk_mb)
     return lines
@@ -75,6 +89,9 @@ def largest_job_mb(study: Study, tile_m: float | None = None) -> float:
         side = (tile_m or study.config.roofs.tile_m) + around
         cells = (side / study.config.elevation.resolution_m) ** 2 / 1e6
         found.append(_START_MB + _TILE_MB * cells)
+    if study.config.uses_net:
+        side = (tile_m or study.config.roofs.tile_m) + 2 * HALO_M
+        found.append(_START_MB + _NET_MB * (side / WORKING_GSD_M) ** 2 / 1e6)
     return max(found)
 
 
@@ -102,14 +119,16 @@ def _fits(study: Study, need_mb: float, have_mb: float, disk_mb: float) -> None:
         )
 
 
-def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float]:
+def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float, float]:
+    """The plan, and the disk and the memory of the last step that it tells [MB]."""
     rows, columns = study.grid.shape
     cells = rows * columns / 1e6
     lines = [
         f"area      {study.config.name}: {columns} x {rows} cells of "
         f"{study.config.area.resolution_m:g} m ({study.area.boundary.area / 1e6:.2f} km2)"
     ]
-    seconds, disk = sum(_cost("publish", cells)), 0.0
+    # What many jobs share, and what waits for all of them and runs alone.
+    shared, alone, disk, last_mb = 0.0, sum(_cost("publish", cells)), 0.0, 0.0
     if study.config.has_heat:
         scenes = _pinned(study, folder)
         for role, found in scenes.items():
@@ -124,24 +143,57 @@ def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float]:
                 f"fetch     about {far / 1e6:.0f} MB over the network, less what the cache holds "
                 "and scenes that prove cloudy over the area"
             )
-        seconds += far / _BYTES_PER_S * 2
+        shared += far / _BYTES_PER_S * 2
         disk += far / 1e6
-        seconds += count * sum(_cost("thermal_scene", cells) + _cost("sharpen", cells))
-        seconds += sum(_cost("optical_composite", cells) + _cost("composite", cells))
-        seconds += sum(_cost("hot_zones", cells))
+        shared += count * sum(_cost("thermal_scene", cells) + _cost("sharpen", cells))
+        shared += sum(_cost("optical_composite", cells))
+        alone += sum(_cost("composite", cells) + _cost("hot_zones", cells))
         disk += cells * (count * 10 + 60)
     brought = study.config.acquired()
     lines += [f"fetch     {kind} of the area from {archive}" for kind, archive in brought.items()]
     if study.config.elevation is not None:
-        number = _tiles(study, folder) if not brought else _most_tiles(study)
-        side = study.config.roofs.tile_m / study.config.elevation.resolution_m
-        lines.append(f"tiles     {number} of {study.config.roofs.tile_m:g} m")
-        seconds += number * sum(_cost("tile", side**2 / 1e6))
-        disk += number * side**2 / 1e6 * _TILE_DISK_MB
+        roofs = _at_most(study) if brought else _roofs(study, folder)
+        resolution = study.config.elevation.resolution_m
+        side = study.config.roofs.tile_m
+        around = ((side + 2 * study.config.solar.horizon_distance_m) / resolution) ** 2 / 1e6
+        lines.append(
+            f"tiles     {roofs.tiles} of {side:g} m, {roofs.buildings} buildings"
+            + (f", {roofs.images_km2:.2f} km2 of images" if roofs.images_km2 else "")
+        )
+        shared += roofs.tiles * sum(_cost("tile", around))
+        shared += roofs.buildings * _BUILDING_S / resolution
+        shared += roofs.tiles_with_images * _NET_S[0] + roofs.images_km2 * _NET_S[1]
+        alone += roofs.buildings * _LAST_S
+        last_mb = _START_MB + _LAST_MB * roofs.buildings
+        disk += roofs.km2 / resolution**3 * _TILE_DISK_MB
+        disk += roofs.buildings * _BUILDING_DISK_MB + roofs.images_km2 * _NET_DISK_MB
     lines.append(f"disk      about {max(disk, 1):.0f} MB for results and intermediates")
-    minutes = max(seconds / cores / 60, 0.2)
+    minutes = max((shared / cores / _BUSY + alone) / 60, 0.2)
     lines.append(f"time      about {minutes:.1f} minutes on {cores} core{'s' * (cores > 1)}")
-    return lines, disk
+    return lines, disk, last_mb
+
+
+@dataclass(frozen=True)
+class _Roofs:
+    """What the roofs half works on.
+
+    Attributes
+    ----------
+    tiles, tiles_with_images
+        Number of tiles, and of those that the net looks at.
+    km2
+        Area of the tiles that lies in the study area.
+    buildings
+        Number of buildings.
+    images_km2
+        Area that the net looks at, what is seen twice at the rims of tiles counted twice.
+    """
+
+    tiles: int
+    km2: float
+    buildings: int
+    tiles_with_images: int = 0
+    images_km2: float = 0.0
 
 
 def _cost(kind: str, cells: float) -> tuple[float, float]:
@@ -198,16 +250,17 @@ def _pinned(study: Study, folder: Path) -> dict[str, list[Scene]]:
     return read_scenes(folder / "scenes.json")
 
 
-def _most_tiles(study: Study) -> int:
-    """Tiles that touch the study area: at most so many have buildings."""
+def _at_most(study: Study) -> _Roofs:
+    """Before the data of an area are fetched: at most the tiles that touch it have buildings."""
     side = study.config.roofs.tile_m
     west, south, east, north = study.area.boundary.boundingbox.bbox
-    return (ceil(east / side) - floor(west / side)) * (ceil(north / side) - floor(south / side))
+    tiles = (ceil(east / side) - floor(west / side)) * (ceil(north / side) - floor(south / side))
+    km2 = study.area.boundary.area / 1e6
+    seen = (tiles, tiles * ((side + 2 * HALO_M) / 1000) ** 2) if study.config.uses_net else (0, 0.0)
+    return _Roofs(tiles, km2, round(km2 * _BUILDINGS_KM2), *seen)
 
 
-def _tiles(study: Study, folder: Path) -> int:
-    import json
-
+def _roofs(study: Study, folder: Path) -> _Roofs:
     boundary = folder / "boundary.gpkg"
     study_area(
         wkb=study.area.boundary.geom.wkb_hex,
@@ -224,4 +277,26 @@ def _tiles(study: Study, folder: Path) -> int:
         tiles=folder / "tiles.json",
         options=study.options("tiles"),
     )
-    return sum(tile["work"] for tile in json.loads((folder / "tiles.json").read_text()))
+    listed = json.loads((folder / "tiles.json").read_text(encoding="utf-8"))
+    listed = [tile for tile in listed if tile["work"]]
+    seen = [tile for tile in listed if tile["images"]] if study.config.uses_net else []
+    around = {
+        tile["id"]: shapely.box(*tile["bounds"]).buffer(HALO_M, join_style="mitre") for tile in seen
+    }
+    crs = study.config.area.crs
+    extents = {
+        path: raster_grid(path).extent.to_crs(crs).geom
+        for path in {path for tile in seen for path in tile["images"]}
+    }
+    looked_at = sum(
+        shapely.union_all([extents[path] for path in tile["images"]])
+        .intersection(around[tile["id"]])
+        .area
+        / 1e6
+        for tile in seen
+    )
+    area = study.area.boundary.geom
+    km2 = sum(shapely.box(*tile["bounds"]).intersection(area).area / 1e6 for tile in listed)
+    known = sum(tile["buildings"] for tile in listed)
+    buildings = known if footprints else round(km2 * _BUILDINGS_KM2)
+    return _Roofs(len(listed), km2, buildings, len(seen), looked_at)

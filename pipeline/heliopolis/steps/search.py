@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -148,18 +150,18 @@ def tiles(
     too where there are heights that can shade a tile that has. ``points`` and ``rasters`` are the
     files of heights in reach of a tile and of the buildings that reach beyond it, ``images``
     those in sight of the net where one touches the tile; ``brightness`` is the range of them all.
+    ``buildings`` is the number of footprints whose centre lies in the tile.
     """
     side = float(options["roofs"]["tile_m"])
     area = read_layer(boundary, "study_area").geometry.union_all()
-    shapes, longest = [], 0.0
+    known = list[BaseGeometry]()
     if footprints is not None:
         section = Footprints.model_validate(options["footprints"])
         frame = read_layer(footprints, section.layer, crs=options["crs"])
-        shapes += [g for g in frame.geometry if g is not None and not g.is_empty]
-        longest = max((max(_sides(shape)) for shape in shapes), default=0.0)
+        known = [g for g in frame.geometry if g is not None and not g.is_empty]
+    longest = max((max(_sides(shape)) for shape in known), default=0.0)
     pictures = [raster_grid(path).extent.to_crs(options["crs"]).geom for path in images]
-    shapes += pictures
-    worked = _squares(shapes, area, side)
+    worked = _squares([*known, *pictures], area, side)
     if not worked:
         raise NoDataError(
             "neither footprints nor images touch the study area",
@@ -173,6 +175,7 @@ def tiles(
     shading = _squares([shape.intersection(around) for shape in heights], around, side)
     listed += [_tile(column, row, side, False) for column, row in sorted(shading - worked)]
     near, seen = shapely.STRtree(heights), shapely.STRtree(pictures)
+    count = Counter(_places(known, side))
     span = brightness_range(images) if images else None
     for tile in listed:
         hits = near.query(shapely.box(*tile["bounds"]).buffer(_FILES_REACH_M + longest))
@@ -184,6 +187,7 @@ def tiles(
         hits = seen.query(square.buffer(HALO_M + WORKING_GSD_M, join_style="mitre"))
         touched = any(pictures[hit].intersection(square).area > 0 for hit in hits)
         tile["images"] = [str(images[hit]) for hit in sorted(hits)] if touched else []
+        tile["buildings"] = count[round(tile["bounds"][0] / side), round(tile["bounds"][1] / side)]
         tile["brightness"] = None if span is None else [span.low, span.high]
     write_json(tiles, listed)
 
@@ -192,6 +196,12 @@ def _sides(shape: BaseGeometry) -> tuple[float, float]:
     """Width and height of the box around a shape [m]."""
     west, south, east, north = shape.bounds
     return east - west, north - south
+
+
+def _places(shapes: list[BaseGeometry], side: float) -> Iterator[tuple[int, int]]:
+    """Column and row of the square in which the centre of each shape lies."""
+    centres = np.floor(shapely.get_coordinates(shapely.centroid(shapes)) / side).astype(int)
+    return ((int(column), int(row)) for column, row in centres)
 
 
 def _first(paths: list[Path]) -> list[str]:

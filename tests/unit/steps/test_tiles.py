@@ -58,4 +58,5 @@ def test_a_tile_reads_the_images_in_sight_and_none_where_none_touches_it(tmp_pat
     told = {t["id"]: t for t in json.loads((tmp_path / "tiles.json").read_text())}
     names = {k: [Path(path).name for path in t["images"]] for k, t in told.items()}
     assert names == {"e0_n0": ["here.tif"], "e1000_n0": ["sight.tif"], "e2000_n0": []}
+    assert [told[name]["buildings"] for name in sorted(told)] == [0, 0, 1]
     assert all(tile["work"] and tile["brightness"] == [0, 255] for tile in told.values())
