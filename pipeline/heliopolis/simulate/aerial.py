@@ -54,8 +54,8 @@ def write_places(city: City, path: Path) -> Path:
 def write_roads(city: City, path: Path) -> Path:
     """Write the middle lines of the streets of the town, layer ``roads``."""
     lines = np.asarray(shapely.linestrings(city.streets.lanes))
-    town = shapely.union_all(city.streets.polygons(city.streets.kind != KIND["rural"]))
-    inside = shapely.distance(lines, town) < 10.0
+    town = shapely.STRtree(city.streets.polygons(city.streets.kind != KIND["rural"]))
+    inside = np.unique(town.query(lines, predicate="dwithin", distance=10.0)[0])
     return write_layers(
         path, {"roads": gpd.GeoDataFrame(geometry=lines[inside], crs=city.spec.crs)}
     )
