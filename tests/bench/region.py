@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rich.console import Console
 
-from heliopolis.io.atomic import replacing
 from heliopolis.io.laz import write_laz
 from heliopolis.io.raster import write_cog
 from heliopolis.simulate import landsat_scene
@@ -55,39 +53,35 @@ POINTS_PER_M2 = 8.0
 #: Month and day of the scenes, and the region they are told for [km2].
 SCENES = ((5, 20), (6, 5), (6, 21), (7, 7), (7, 23), (8, 8), (8, 24), (9, 9))
 FRENCH_REGION_KM2 = 12_000.0
-#: Beyond a sheet, what may reach into it [m].
-_AROUND_M = 60.0
 _ATTRIBUTES = ("classification", "return_number", "number_of_returns", "intensity", "gps_time")
 
 
 def inputs(folder: Path, size_m: float, seed: int = 5) -> Path:
-    """Simulate the region into ``folder``, once."""
-    if folder.exists():
+    """Simulate the region into ``folder``; files that lie there are kept."""
+    if (folder / "catalog" / "catalog.json").exists():
         return folder
+    folder.mkdir(parents=True, exist_ok=True)
     city = build_city(CitySpec(seed=seed, size_m=size_m, core_m=50 * round(TOWN * size_m / 50)))
-    with replacing(folder) as out:
-        out.mkdir(parents=True)
-        write_boundary(city, out / "boundary.gpkg")
-        write_footprints(city, out / "footprints.gpkg", seed)
-        write_places(city, out / "places.gpkg")
-        write_roads(city, out / "roads.gpkg")
-        write_weather(city, out / "weather.csv")
-        for bounds in sheets(city.bounds, 4 * SHEET_M):
-            _write_heights(_part(city, bounds), out / "heights", bounds)
-        west, south, east, north = city.bounds
-        margin = (1.0 - FINE) * size_m / 2
-        for bounds in sheets((west + margin, south + margin, east - margin, north - margin)):
-            part = _part(city, bounds)
-            _write_points(part, out / "points", bounds)
-            _write_image(part, out / "images", bounds)
-        over = ground(city)
-        write_catalog(
-            out / "catalog",
-            [
-                landsat_scene.write_level2(View(overpass(*day), over), out / "catalog" / LANDSAT)
-                for day in SCENES
-            ],
-        )
+    write_boundary(city, folder / "boundary.gpkg")
+    write_footprints(city, folder / "footprints.gpkg", seed)
+    write_places(city, folder / "places.gpkg")
+    write_roads(city, folder / "roads.gpkg")
+    write_weather(city, folder / "weather.csv")
+    for bounds in sheets(city.bounds, 4 * SHEET_M):
+        _write_heights(city, folder / "heights", bounds)
+    west, south, east, north = city.bounds
+    margin = (1.0 - FINE) * size_m / 2
+    for bounds in sheets((west + margin, south + margin, east - margin, north - margin)):
+        _write_points(city, folder / "points", bounds)
+        _write_image(city, folder / "images", bounds)
+    over = ground(city)
+    write_catalog(
+        folder / "catalog",
+        [
+            landsat_scene.write_level2(View(overpass(*day), over), folder / "catalog" / LANDSAT)
+            for day in SCENES
+        ],
+    )
     return folder
 
 
@@ -101,32 +95,29 @@ def sheets(bounds: Bounds, side_m: float = SHEET_M) -> list[Bounds]:
     ]
 
 
-def _part(city: City, bounds: Bounds) -> City:
-    """The city with what reaches into a sheet alone."""
-    west, south, east, north = bounds
-    around = slice(west - _AROUND_M, east + _AROUND_M), slice(south - _AROUND_M, north + _AROUND_M)
-    names = ("buildings", "planes", "obstacles", "existing_pv", "trees")
-    return replace(city, **{name: getattr(city, name).cx[around] for name in names})
-
-
 def _name(bounds: Bounds) -> str:
     return f"{bounds[0]:.0f}_{bounds[1]:.0f}"
 
 
 def _write_heights(city: City, folder: Path, bounds: Bounds) -> None:
     grid = GeoBox.from_bbox(bounds, city.spec.crs, resolution=SURFACE_M)
-    for name, values in (("dsm", city.surface(grid)), ("dtm", city.terrain(grid))):
-        band = wrap_xr(values, grid)
-        band.attrs = {"units": "m"}
+    for name, heights in (("dsm", City.surface), ("dtm", City.terrain)):
         path = folder / f"{name}_{_name(bounds)}.tif"
+        if path.exists():
+            continue
+        band = wrap_xr(heights(city.part(bounds), grid), grid)
+        band.attrs = {"units": "m"}
         write_cog(path, {f"{name}_m": band}, tags={"simulated": "yes"})
 
 
 def _write_points(city: City, folder: Path, bounds: Bounds) -> None:
-    points = scan(city, POINTS_PER_M2, bounds)
+    path = folder / f"{_name(bounds)}.laz"
+    if path.exists():
+        return
+    points = scan(city.part(bounds), POINTS_PER_M2, bounds)
     folder.mkdir(exist_ok=True)
     write_laz(
-        folder / f"{_name(bounds)}.laz",
+        path,
         *(points[axis].to_numpy() for axis in "xyz"),
         city.spec.crs,
         attributes={name: points[name].to_numpy() for name in _ATTRIBUTES},
@@ -136,8 +127,11 @@ def _write_points(city: City, folder: Path, bounds: Bounds) -> None:
 
 
 def _write_image(city: City, folder: Path, bounds: Bounds) -> None:
+    path = folder / f"{_name(bounds)}.tif"
+    if path.exists():
+        return
     grid = GeoBox.from_bbox(bounds, city.spec.crs, resolution=ORTHO_M)
-    image = render(city, grid, Look(), city.spec.seed).image
+    image = render(city.part(bounds), grid, Look(), city.spec.seed).image
     bands = xr.Dataset(
         {
             name: wrap_xr(band, grid)
@@ -145,7 +139,7 @@ def _write_image(city: City, folder: Path, bounds: Bounds) -> None:
         }
     )
     tags = {"simulated": "yes", "acquired": "2025-07-01T10:00:00Z"}
-    write_cog(folder / f"{_name(bounds)}.tif", bands, dtype="uint8", tags=tags)
+    write_cog(path, bands, dtype="uint8", tags=tags)
 
 
 def configuration(data: Path, folder: Path, name: str, tile_m: float = TILE_M) -> Path:

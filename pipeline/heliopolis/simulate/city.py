@@ -6,7 +6,7 @@ plane by plane, chimneys, dormers and trees, for aerial images and point clouds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import geopandas as gpd
@@ -139,6 +139,16 @@ class City:
             geometry=[shapely.box(*self.bounds)],
             crs=self.spec.crs,
         )
+
+    def part(self, bounds: Bounds, around_m: float = 60.0) -> City:
+        """The city with the buildings and trees alone that come within ``around_m`` of a box."""
+        west, south, east, north = bounds
+        box = slice(west - around_m, east + around_m), slice(south - around_m, north + around_m)
+        names = ("buildings", "planes", "obstacles", "existing_pv", "trees")
+        made = replace(self, **{name: getattr(self, name).cx[box] for name in names})
+        # The ground is that of the whole: no part has to draw it anew.
+        vars(made)["ground_layers"] = self.ground_layers
+        return made
 
     def terrain(self, grid: GeoBox) -> npt.NDArray[np.float32]:
         """Height of the bare ground at the cell centres (y, x) [m]."""

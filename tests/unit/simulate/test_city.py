@@ -116,6 +116,15 @@ def test_products_do_not_depend_on_the_grid_extent(tiny_city):
     np.testing.assert_array_equal(tiny_city.surface(whole)[20:70, 30:90], tiny_city.surface(part))
 
 
+def test_a_part_shows_what_the_whole_shows(tiny_city):
+    west, south, _, _ = tiny_city.core_bounds
+    bounds = (west + 20, south + 20, west + 120, south + 110)
+    grid, part = grid_of(bounds, 0.5), tiny_city.part(bounds)
+    assert 0 < len(part.buildings) < len(tiny_city.buildings)
+    assert (part.surface(grid) == tiny_city.surface(grid)).all()
+    assert (part.landcover(grid) == tiny_city.landcover(grid)).all()
+
+
 def test_extent_is_covered_and_has_town_and_country(tiny_city):
     cover = tiny_city.landcover(grid_of(tiny_city.bounds, 10.0))
     assert (cover > 0).all()
