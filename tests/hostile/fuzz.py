@@ -54,7 +54,8 @@ def fuzz(name: str, folder: Path, seconds: int) -> None:
     # What is imported on first use is instrumented then, which takes its time.
     for seed in sorted(seeds.iterdir()):
         one(seed.read_bytes())
-    limits = [f"-max_total_time={seconds}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEMORY_MB}"]
+    limits = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY_MB}"]
+    limits += [f"-timeout={SECONDS}", f"-report_slow_units={SECONDS}"]
     atheris.Setup(
         [sys.argv[0], *limits, f"-max_len={LONGEST}", f"-artifact_prefix={found}/", str(seeds)],
         one,
