@@ -7,6 +7,7 @@ from pathlib import Path
 from heliopolis.config import ACQUIRED
 from heliopolis.scene import other_dates, pattern_dates, read_scenes, stamp
 from heliopolis.steps.failures import left_out
+from heliopolis.steps.memory import job_memory_mb
 from heliopolis.study import Study, digest, source_digest
 
 if not workflow.configfiles:

@@ -41,7 +41,7 @@ rule optical_composite:
     output:
         optical="work/optical.tif",
     resources:
-        mem_mb=2000,
+        mem_mb=job_memory_mb(STUDY, "optical_composite"),
         network=1,
     params:
         pinned=pinned("optical"),
@@ -60,7 +60,7 @@ rule sharpen:
         lst="scenes/{scene}/lst.tif",
         report="work/scenes/{scene}/sharpen.json",
     resources:
-        mem_mb=1500,
+        mem_mb=job_memory_mb(STUDY, "sharpen"),
     params:
         code=source_digest("heliopolis.thermal"),
         options=STUDY.options("sharpen"),
@@ -77,7 +77,7 @@ rule composite:
     output:
         lst="lst.tif",
     resources:
-        mem_mb=2000,
+        mem_mb=job_memory_mb(STUDY, "composite"),
     params:
         code=source_digest("heliopolis.thermal.composite"),
         options=STUDY.options("composite"),
@@ -98,7 +98,7 @@ rule hot_zones:
     output:
         hot_zones="hot_zones.gpkg",
     resources:
-        mem_mb=2000,
+        mem_mb=job_memory_mb(STUDY, "hot_zones"),
     params:
         code=source_digest("heliopolis.heat"),
         options=STUDY.options("hot_zones"),

@@ -29,7 +29,7 @@ if CFG.uses_net:
         output:
             probability="work/roofs/probability/{tile}.tif",
         resources:
-            mem_mb=1000,
+            mem_mb=job_memory_mb(STUDY, "roof_probability"),
         params:
             tile="{tile}",
             brightness=near_tile("brightness", None),
@@ -88,7 +88,7 @@ rule surface_model:
     output:
         surface="work/surface/{tile}.tif",
     resources:
-        mem_mb=1500,
+        mem_mb=job_memory_mb(STUDY, "surface_model"),
     params:
         tile="{tile}",
         code=source_digest(
@@ -139,7 +139,7 @@ rule roof_planes:
     output:
         planes="work/planes/{tile}.gpkg",
     resources:
-        mem_mb=1500,
+        mem_mb=job_memory_mb(STUDY, "roof_planes"),
     params:
         tile="{tile}",
         code=source_digest(
@@ -166,7 +166,7 @@ rule solar_yield:
     output:
         solar="work/solar/{tile}.gpkg",
     resources:
-        mem_mb=1500,
+        mem_mb=job_memory_mb(STUDY, "solar_yield"),
     params:
         tile="{tile}",
         code=source_digest("heliopolis.solar", "heliopolis.steps.horizon"),

@@ -19,8 +19,9 @@ from odc.geo.geom import box
 from heliopolis.errors import ConfigError
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.sentinel2 import ASSETS
-from heliopolis.roofs.probability import HALO_M, WORKING_GSD_M
+from heliopolis.roofs.probability import HALO_M
 from heliopolis.scene import Scene, read_scenes
+from heliopolis.steps.memory import largest_job_mb
 from heliopolis.steps.search import search, study_area, tiles
 from heliopolis.steps.thermal import thermal_assets
 from heliopolis.study import Study
@@ -28,11 +29,12 @@ from heliopolis.study import Study
 #: Seconds of one core for one job of each kind on the machine the demo was timed on, start of
 #: the process included, and how they grow with 10^6 cells of the job's grid.
 _SECONDS = {
-    "thermal_scene": (4.0, 4.0),
-    "sharpen": (4.0, 16.0),
+    "thermal_scene": (4.0, 2.0),
+    "sharpen": (4.0, 6.5),
+    "sharpen with heights": (4.0, 16.0),
     "optical_composite": (3.0, 18.0),
     "composite": (4.0, 10.0),
-    "hot_zones": (4.0, 11.0),
+    "hot_zones": (8.0, 4.0),
     "tile": (8.0, 0.8),
     "publish": (20.0, 2.0),
 }
@@ -51,10 +53,8 @@ _BLOCK = 512
 _BYTES_PER_S = 5e6
 
 
-#: Memory of a job before it has read anything, and for 10^6 cells of its grid [MB]: of a tile
-#: with the ground around it, measured on the horizon; of the heat grid, measured on hot zones;
-#: of the net's grid; and of the last step for a building.
-_START_MB, _TILE_MB, _HEAT_MB, _NET_MB, _LAST_MB = 300.0, 70.0, 250.0, 50.0, 0.012
+#: Memory of the last step: at its start, and for a building [MB].
+_LAST_MB = (300.0, 0.012)
 #: What files take for 10^6 cells of 1 m of a tile, in inverse proportion to the cell, for a
 #: building, and for 10^6 m2 of images [MB].
 _TILE_DISK_MB, _BUILDING_DISK_MB, _NET_DISK_MB = 2.2, 0.022, 27.0
@@ -76,23 +76,6 @@ def forecast(study: Study, *, cores: int = 2, memory_gb: float = 4.0) -> list[st
     lines.insert(-1, f"memory    about {need / 1000:.1f} GB for the largest job")
     _fits(study, need, memory_gb * 1000, disk_mb)
     return lines
-
-
-def largest_job_mb(study: Study, tile_m: float | None = None) -> float:
-    """Memory of the largest job of a study [MB]; ``tile_m`` instead of its own tiles."""
-    rows, columns = study.grid.shape
-    found = [_START_MB]
-    if study.config.has_heat:
-        found.append(_START_MB + _HEAT_MB * rows * columns / 1e6)
-    if study.config.elevation is not None:
-        around = 2 * (study.config.solar.horizon_distance_m + 100)
-        side = (tile_m or study.config.roofs.tile_m) + around
-        cells = (side / study.config.elevation.resolution_m) ** 2 / 1e6
-        found.append(_START_MB + _TILE_MB * cells)
-    if study.config.uses_net:
-        side = (tile_m or study.config.roofs.tile_m) + 2 * HALO_M
-        found.append(_START_MB + _NET_MB * (side / WORKING_GSD_M) ** 2 / 1e6)
-    return max(found)
 
 
 def _fits(study: Study, need_mb: float, have_mb: float, disk_mb: float) -> None:
@@ -129,6 +112,10 @@ def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float, fl
     ]
     # What many jobs share, and what waits for all of them and runs alone.
     shared, alone, disk, last_mb = 0.0, sum(_cost("publish", cells)), 0.0, 0.0
+    brought = study.config.acquired()
+    roofs = None
+    if study.config.elevation is not None:
+        roofs = _at_most(study) if brought else _roofs(study, folder)
     if study.config.has_heat:
         scenes = _pinned(study, folder)
         for role, found in scenes.items():
@@ -145,14 +132,13 @@ def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float, fl
             )
         shared += far / _BYTES_PER_S * 2
         disk += far / 1e6
-        shared += count * sum(_cost("thermal_scene", cells) + _cost("sharpen", cells))
-        shared += sum(_cost("optical_composite", cells))
+        sharpen = "sharpen with heights" if roofs and roofs.cover else "sharpen"
+        shared += count * sum(_cost("thermal_scene", cells) + _cost(sharpen, cells))
+        shared += sum(_cost("optical_composite", cells)) if scenes["optical"] else 0.0
         alone += sum(_cost("composite", cells) + _cost("hot_zones", cells))
         disk += cells * (count * 10 + 60)
-    brought = study.config.acquired()
     lines += [f"fetch     {kind} of the area from {archive}" for kind, archive in brought.items()]
-    if study.config.elevation is not None:
-        roofs = _at_most(study) if brought else _roofs(study, folder)
+    if roofs is not None and study.config.elevation is not None:
         resolution = study.config.elevation.resolution_m
         side = study.config.roofs.tile_m
         around = ((side + 2 * study.config.solar.horizon_distance_m) / resolution) ** 2 / 1e6
@@ -164,7 +150,7 @@ def _lines(study: Study, folder: Path, cores: int) -> tuple[list[str], float, fl
         shared += roofs.buildings * _BUILDING_S / resolution
         shared += roofs.tiles_with_images * _NET_S[0] + roofs.images_km2 * _NET_S[1]
         alone += roofs.buildings * _LAST_S
-        last_mb = _START_MB + _LAST_MB * roofs.buildings
+        last_mb = _LAST_MB[0] + _LAST_MB[1] * roofs.buildings
         disk += roofs.km2 / resolution**3 * _TILE_DISK_MB
         disk += roofs.buildings * _BUILDING_DISK_MB + roofs.images_km2 * _NET_DISK_MB
     lines.append(f"disk      about {max(disk, 1):.0f} MB for results and intermediates")
@@ -187,6 +173,8 @@ class _Roofs:
         Number of buildings.
     images_km2
         Area that the net looks at, what is seen twice at the rims of tiles counted twice.
+    cover
+        Whether the heights cover the whole study.
     """
 
     tiles: int
@@ -194,6 +182,7 @@ class _Roofs:
     buildings: int
     tiles_with_images: int = 0
     images_km2: float = 0.0
+    cover: bool = False
 
 
 def _cost(kind: str, cells: float) -> tuple[float, float]:
@@ -278,6 +267,7 @@ def _roofs(study: Study, folder: Path) -> _Roofs:
         options=study.options("tiles"),
     )
     listed = json.loads((folder / "tiles.json").read_text(encoding="utf-8"))
+    cover = study.covered_by(listed)
     listed = [tile for tile in listed if tile["work"]]
     seen = [tile for tile in listed if tile["images"]] if study.config.uses_net else []
     around = {
@@ -299,4 +289,4 @@ def _roofs(study: Study, folder: Path) -> _Roofs:
     km2 = sum(shapely.box(*tile["bounds"]).intersection(area).area / 1e6 for tile in listed)
     known = sum(tile["buildings"] for tile in listed)
     buildings = known if footprints else round(km2 * _BUILDINGS_KM2)
-    return _Roofs(len(listed), km2, buildings, len(seen), looked_at)
+    return _Roofs(len(listed), km2, buildings, len(seen), looked_at, cover)
