@@ -17,8 +17,6 @@ from tests.workflow.conftest import HEAT_ONLY, demo_config, heliopolis, write_co
 pytestmark = pytest.mark.services
 
 _LATE = "20250824"
-#: Three dates of Landsat, the late one among them, and what Sentinel-3 saw meanwhile.
-_PERIOD = {"start": "2025-07-20", "end": "2025-08-31", "months": [7, 8], "time_of_day": "day"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def town(folder: Path, server: Server, name: str) -> Path:
     """A configuration whose scenes lie behind the server, everything else at hand."""
     folder.mkdir(exist_ok=True)
-    record = demo_config(server.folder, name=name, period=_PERIOD, **HEAT_ONLY)
+    record = demo_config(server.folder, name=name, **HEAT_ONLY)
     catalog = server.url("catalog/catalog.json")
     record["thermal"]["sources"][0]["catalog"] = catalog
     record["optical"]["stac"]["catalog"] = catalog

@@ -16,13 +16,11 @@ import yaml
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests that share the run on one worker, and begin with the long ones."""
+    """Keep all tests that share the run on one worker."""
     for item in items:
-        if "tiny_run" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("tiny_run"))
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+        if "workflow" in str(item.path):
+            item.add_marker(pytest.mark.xdist_group("workflow"))
 
 
 def heliopolis(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:

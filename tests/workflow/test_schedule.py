@@ -52,7 +52,7 @@ def test_reruns_on_a_schedule_end_as_one_run_over_all(
     config = heat_config(arrivals, folder / "monthly.yaml", schedule={"keep": 2})
     results = folder / "results" / "monthly"
     counts, ids = [], []
-    for number in (3, 4, 4):
+    for number in (5, 6, 6):
         arrivals.show(arrivals.dates[:number])
         done = heliopolis("run", config, "--scheduled", "--offline", folder=folder)
         assert done.returncode == 0, done.stderr

@@ -231,5 +231,5 @@ def unzip_las(archive: Path, folder: Path) -> Path:
                                            where=archive.name)  # fmt: skip
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error,
             EOFError, ValueError) as error:  # fmt: skip
-        raise CorruptError(f"the ZIP archive is damaged: {error}", where=archive.name) from error
+        raise CorruptError(f"the ZIP archive is damaged: {str(error)[:200]}", where=archive.name) from error
     return target
