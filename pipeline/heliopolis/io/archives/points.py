@@ -231,5 +231,7 @@ def unzip_las(archive: Path, folder: Path) -> Path:
                                            where=archive.name)  # fmt: skip
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error,
             EOFError, ValueError) as error:  # fmt: skip
-        raise CorruptError(f"the ZIP archive is damaged: {str(error)[:200]}", where=archive.name) from error
+        # A name that the headers disagree about may be thousands of bytes long.
+        text = f"the ZIP archive is damaged: {str(error)[:200]}"
+        raise CorruptError(text, where=archive.name) from error
     return target
