@@ -209,12 +209,13 @@ def _describe(sink: Any, dataset: xr.Dataset, tags: Mapping[str, str]) -> None:
     for index, (name, array) in enumerate(dataset.data_vars.items(), start=1):
         sink.set_band_description(index, str(name))
         sink.set_band_unit(index, str(array.attrs.get("units", "")))
-    encodings = [array.encoding for array in dataset.data_vars.values()]
-    sink.scales = [float(one.get("scale_factor", 1.0)) for one in encodings]
-    sink.offsets = [float(one.get("add_offset", 0.0)) for one in encodings]
-    for index, array in enumerate(dataset.data_vars.values(), start=1):
         if "long_name" in array.attrs:
             sink.update_tags(index, long_name=str(array.attrs["long_name"]))
+    # Floats are kept as they are, whatever the file that they come from did.
+    whole = np.dtype(sink.dtypes[0]).kind in "iu"
+    encodings = [array.encoding if whole else {} for array in dataset.data_vars.values()]
+    sink.scales = [float(one.get("scale_factor", 1.0)) for one in encodings]
+    sink.offsets = [float(one.get("add_offset", 0.0)) for one in encodings]
     sink.update_tags(**{key: str(value) for key, value in tags.items()})
 
 

@@ -25,10 +25,10 @@ MIN_FOOTPRINTS = 20
 #: footprints seen as roof. Not higher: an incomplete cadastre makes true outlines look false.
 ADDS_PRECISION = 0.6
 ADDS_RECALL = 0.6
-#: Pixels are counted in squares of this side [m].
-_BLOCK_M = 500.0
 #: It may say of a footprint whether a roof is there from this balance of its pixels (IoU).
 CHECKS_IOU = 0.35
+#: Pixels are counted in squares of this side [m].
+_BLOCK_M = 500.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+from rasterio.errors import RasterioError
 from shapely.geometry.base import BaseGeometry
 
 from heliopolis.config import (
@@ -24,12 +25,12 @@ from heliopolis.config import (
     ThermalSource,
     expand,
 )
-from heliopolis.errors import InputError, NoDataError
+from heliopolis.errors import HeliopolisError, InputError, NoDataError
 from heliopolis.io.atomic import write_json
 from heliopolis.io.catalogs import Query, is_day, lst_file_scenes
 from heliopolis.io.catalogs import search as search_catalogs
 from heliopolis.io.catalogs.query import TimeOfDay
-from heliopolis.io.imagery import brightness_range
+from heliopolis.io.imagery import Range, brightness_range
 from heliopolis.io.pointcloud import points_bounds
 from heliopolis.io.raster import raster_grid
 from heliopolis.io.remote.client import Client
@@ -176,7 +177,7 @@ def tiles(
     listed += [_tile(column, row, side, False) for column, row in sorted(shading - worked)]
     near, seen = shapely.STRtree(heights), shapely.STRtree(pictures)
     count = Counter(_places(known, side))
-    span = brightness_range(images) if images else None
+    span = _brightness(images)
     for tile in listed:
         hits = near.query(shapely.box(*tile["bounds"]).buffer(_FILES_REACH_M + longest))
         # Never none: a tile without heights is told by what reads them.
@@ -196,6 +197,14 @@ def _sides(shape: BaseGeometry) -> tuple[float, float]:
     """Width and height of the box around a shape [m]."""
     west, south, east, north = shape.bounds
     return east - west, north - south
+
+
+def _brightness(images: list[Path]) -> Range | None:
+    """Range of all images; None where one cannot be read: its tiles tell of it, and fail alone."""
+    try:
+        return brightness_range(images) if images else None
+    except (HeliopolisError, RasterioError):
+        return None
 
 
 def _places(shapes: list[BaseGeometry], side: float) -> Iterator[tuple[int, int]]:

@@ -146,3 +146,5 @@ def test_bytes_in_steps_are_read_as_values(tmp_path: Path) -> None:
     write_cog(tmp_path / "b.tif", {"far_m": band}, dtype="uint8")
     read = read_raster(tmp_path / "b.tif")["far_m"].to_numpy()
     np.testing.assert_allclose(read, values, atol=0.5 * 4 / 254 + 1e-5)
+    write_cog(tmp_path / "f.tif", {"far_m": band})
+    np.testing.assert_array_equal(read_raster(tmp_path / "f.tif")["far_m"], values)
